@@ -1,0 +1,67 @@
+"""Imports Keras without the start-up lines of TensorFlow.
+
+TensorFlow's C++ code writes to file descriptor 2 while it is imported, before any logging level
+counts. This module collects those lines, drops the known harmless ones and passes on every other
+one, so a warning that matters is still seen. Every module of the library takes Keras from here:
+`from dlnotes._keras import keras`.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+import re
+import sys
+import tempfile
+
+HARMLESS = re.compile(
+    r"All log messages before absl::InitializeLog"
+    r"|oneDNN custom operations are on"
+    r"|Could not find cuda drivers on your machine"
+    r"|This TensorFlow binary is optimized to use available CPU instructions"
+    r"|^To enable the following instructions: .* rebuild TensorFlow"
+)
+HARMLESS_WITHOUT_A_GPU = re.compile(r"failed call to cuInit")
+
+
+@contextlib.contextmanager
+def _only_warnings_that_matter():
+    """Filters what arrives on file descriptor 2 inside the block."""
+    try:
+        standard_error = os.dup(2)
+    except OSError:
+        yield
+        return
+    with tempfile.TemporaryFile() as collected:
+        sys.stderr and sys.stderr.flush()
+        os.dup2(collected.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr and sys.stderr.flush()
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+            collected.seek(0)
+            for line in collected.read().decode(errors="replace").splitlines(keepends=True):
+                if not _is_harmless(line):
+                    os.write(2, line.encode())
+
+
+def _is_harmless(line):
+    if HARMLESS.search(line):
+        return True
+    return bool(HARMLESS_WITHOUT_A_GPU.search(line)) and not any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def _import_keras():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _only_warnings_that_matter():
+        import keras
+
+        if keras.config.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+    return keras
+
+
+keras = _import_keras()

@@ -1,0 +1,3 @@
+"""Keras callbacks that Keras itself lacks."""
+
+__all__ = []

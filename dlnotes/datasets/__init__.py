@@ -1,0 +1,3 @@
+"""Loaders that return a `Dataset` of train, validation and test."""
+
+__all__ = []

@@ -1,0 +1,3 @@
+"""Keras layers that Keras itself lacks, registered under the package name."""
+
+__all__ = []

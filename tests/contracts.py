@@ -1,0 +1,80 @@
+"""What every builder, layer and callback of the package has to pass."""
+
+from dlnotes import saving
+import keras
+import keras_tuner
+import numpy as np
+
+
+def assert_equal(actual, expected, tolerance=1e-5):
+    """Same structure, and every number within `tolerance`."""
+    keras.tree.assert_same_structure(actual, expected)
+    for one, other in zip(keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=tolerance, rtol=0)
+
+
+def check_saving(model, x, folder, *, batch_size=None):
+    """The model comes back from disk in safe mode, with equal predictions."""
+    path = folder / "model.keras"
+    model.save(path)
+    loaded = saving.load_model(path)
+    assert_equal(
+        loaded.predict(x, batch_size=batch_size, verbose=0),
+        model.predict(x, batch_size=batch_size, verbose=0),
+    )
+    return loaded
+
+
+def check_builder(
+    build, facts, x, y, folder, *, space, loss, output_shape, parameters, batch_size=None
+):
+    """The contract of a builder.
+
+    The output shape and the parameter count are as stated, one `fit` step gives a finite loss and
+    moves the weights, a saved model comes back with equal predictions, and the search space returns
+    keyword arguments that the builder takes, at its default and at random points.
+
+    Args:
+        build: The builder.
+        facts: Dictionary of its arguments without a default (small ones).
+        x: Inputs of a few examples.
+        y: Targets of these examples.
+        folder: A `pathlib.Path` to write to.
+        space: The builder's `_space` function.
+        loss: Loss (or dictionary of losses) to compile with.
+        output_shape: What `model.output_shape` must be.
+        parameters: What `model.count_params()` must be.
+        batch_size: Batch size for `fit` and `predict`.
+    """
+    keras.utils.set_random_seed(0)
+    model = build(**facts)
+    assert isinstance(model, keras.Model) and not model.compiled
+    assert model.output_shape == output_shape
+    assert model.count_params() == parameters
+
+    model.compile("adam", loss, run_eagerly=True)
+    before = model.get_weights()
+    history = model.fit(x, y, batch_size=batch_size, epochs=1, shuffle=False, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    pairs = zip(before, model.get_weights(), strict=True)
+    assert any(not np.array_equal(old, new) for old, new in pairs)
+    check_saving(model, x, folder, batch_size=batch_size)
+
+    hyper_parameters = keras_tuner.HyperParameters()
+    chosen = space(hyper_parameters)
+    for hyper_parameter in hyper_parameters.space:
+        hyper_parameters.values[hyper_parameter.name] = hyper_parameter.random_sample(seed=1)
+    for arguments in (chosen, space(hyper_parameters)):
+        assert build(**facts, **arguments).output_shape == output_shape
+    return model
+
+
+def check_layer(layer, x, folder):
+    """A layer inside a functional model predicts, trains a step and survives saving."""
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, layer(inputs))
+    model.compile("sgd", "mse")
+    prediction = model.predict(x, verbose=0)
+    model.fit(x, np.zeros_like(prediction), verbose=0)
+    check_saving(model, x, folder)
+    return prediction
