@@ -1,3 +1,20 @@
-"""Loaders that return a `Dataset` of train, validation and test."""
+"""Loaders of data: embedded, generated, or fetched when asked."""
 
-__all__ = []
+from dlnotes.datasets.dataset import Dataset, Split
+from dlnotes.datasets.embedded import embedded
+from dlnotes.datasets.flights import flights
+from dlnotes.datasets.glosses import glosses
+from dlnotes.datasets.glove_path import glove_path
+from dlnotes.datasets.japanese_vowels import japanese_vowels
+from dlnotes.datasets.shampoo import shampoo
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "embedded",
+    "flights",
+    "glosses",
+    "glove_path",
+    "japanese_vowels",
+    "shampoo",
+]
