@@ -15,8 +15,8 @@ class Split(NamedTuple):
 class Dataset:
     """Train, validation and test parts of a data set.
 
-    Whatever is fitted (scale, vocabulary, threshold) is fitted on `train` alone, choices are made on
-    `validation`, numbers are reported on `test`.
+    Whatever is fitted (scale, vocabulary, threshold) is fitted on `train` alone, choices are made
+    on `validation`, numbers are reported on `test`.
 
     Args:
         train: A `Split`.

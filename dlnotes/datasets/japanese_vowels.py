@@ -9,9 +9,10 @@ import pandas as pd
 def japanese_vowels(seed=0):
     """Loads the Japanese Vowels data: real sequences of unequal length, one speaker each.
 
-    Twelve cepstrum coefficients per step, 7 to 29 steps, padded with zeros at the end. The 270 utterances
-    of the published training part are divided into 216 for training and 54 for validation, the
-    published 370 are the test part. Inputs are standardised with the statistics of the training steps.
+    Twelve cepstrum coefficients per step, 7 to 29 steps, padded with zeros at the end. The 270
+    utterances of the published training part are divided into 216 for training and 54 for
+    validation, the published 370 are the test part. Inputs are standardised with the statistics of
+    the training steps.
 
     Reference: Kudo, Toyama, Shimbo, "Multidimensional curve classification using passing-through
     regions", Pattern Recognition Letters 20, 1999. UCI repository, CC BY 4.0.
