@@ -1,0 +1,218 @@
+"""The recipes on disk, read without running them: their headers and their options."""
+
+import ast
+from dataclasses import dataclass
+import difflib
+import importlib.util
+from pathlib import Path
+import re
+import sys
+from typing import Any
+
+from dlnotes.errors import InputError
+from dlnotes.paths import recipes_folder
+
+FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
+QUESTIONS = ("Question", "Use it", "Do not use it")
+TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a recipe: a parameter of its `run`."""
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    choices: tuple = ()
+    optional: bool = False
+
+    @property
+    def flag(self):
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the header and the `run` signature of a recipe say."""
+
+    path: Path
+    title: str
+    summary: str
+    questions: dict
+    fields: dict
+    options: tuple
+    tree: ast.Module
+
+    @property
+    def name(self):
+        return self.path.stem
+
+    @property
+    def family(self):
+        return self.path.parent.name
+
+    @property
+    def covers(self):
+        return [name.strip() for name in self.fields.get("Covers", "").split(",") if name.strip()]
+
+    @property
+    def results_path(self):
+        return self.path.parent / "results" / f"{self.name}.json"
+
+    def load(self):
+        """Imports the recipe and returns its module."""
+        name = f"dlnotes_recipe_{self.family}_{self.name}"
+        specification = importlib.util.spec_from_file_location(name, self.path)
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[name] = module
+        specification.loader.exec_module(module)
+        return module
+
+
+def read_recipe(path):
+    """Reads one recipe.
+
+    Args:
+        path: Path of a recipe file.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        InputError: If the file is no recipe, naming the file, the line and what is missing.
+    """
+    path = Path(path).resolve()
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except OSError as error:
+        raise InputError(f"Cannot read the recipe {path} ({error.strerror}).") from error
+    except (SyntaxError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", 1)
+        raise InputError(f"{path}, line {line}: this is not valid Python ({error}).") from error
+
+    header = ast.get_docstring(tree) or ""
+    title = re.search(r"^# (.+)$", header, re.MULTILINE)
+    if not title:
+        raise InputError(
+            f"{path}, line 1: the recipe has no header. Begin it with a markdown cell whose first "
+            "line is `# Title`, as `dlnotes new family/topic` does."
+        )
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    run = next((function for function in functions if function.name == "run"), None)
+    if run is None:
+        raise InputError(
+            f"{path}: the recipe has no function `run`. Add one that returns a Report."
+        )
+    paragraphs = [" ".join(part.split()) for part in header.split("\n\n")]
+    return Recipe(
+        path=path,
+        title=title[1].strip(),
+        summary=next((part for part in paragraphs if not part.startswith("# ")), ""),
+        questions={name: _question(name, header) for name in QUESTIONS},
+        fields={name: _field(name, header) for name in FIELDS if _field(name, header)},
+        options=tuple(_options(run, path)),
+        tree=tree,
+    )
+
+
+def _question(name, header):
+    found = re.search(rf"^\*\*{name}\.?\*\*(.*?)(?=\n\n|\n\*\*|\n\w+:|\Z)", header, re.M | re.S)
+    return " ".join(found[1].split()).strip(" .:") + "." if found else ""
+
+
+def _field(name, header):
+    found = re.search(rf"^{name}:(.*?)(?=\n\n|\n\w+:|\Z)", header, re.M | re.S)
+    return " ".join(found[1].split()) if found else ""
+
+
+def _options(run, path):
+    helps = _argument_helps(ast.get_docstring(run) or "")
+    arguments = run.args.posonlyargs + run.args.args + run.args.kwonlyargs
+    defaults = [None] * (len(run.args.posonlyargs + run.args.args) - len(run.args.defaults))
+    defaults += run.args.defaults + run.args.kw_defaults
+    for argument, default in zip(arguments, defaults, strict=True):
+        where = f"{path}, line {argument.lineno}: the option `{argument.arg}` of `run`"
+        if default is None:
+            raise InputError(f"{where} has no default. Every option needs one.")
+        kind, choices, optional = _type(argument.annotation, where)
+        yield Option(
+            name=argument.arg,
+            type=kind,
+            default=ast.literal_eval(default),
+            help=helps.get(argument.arg, ""),
+            choices=choices,
+            optional=optional,
+        )
+
+
+def _type(annotation, where):
+    text = ast.unparse(annotation) if annotation else "nothing"
+    optional = text.endswith(" | None")
+    text = text.removesuffix(" | None")
+    if text in TYPES:
+        return TYPES[text], (), optional
+    literal = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", text)
+    if literal:
+        choices = ast.literal_eval(f"({literal[1]},)")
+        return type(choices[0]), choices, optional
+    raise InputError(
+        f"{where} is annotated with {text}. Use int, float, str, bool, Path, Literal[...], or one of "
+        "these with `| None`."
+    )
+
+
+def _argument_helps(docstring):
+    section = re.search(r"^Args:\n(.*?)(?=^\w|\Z)", docstring, re.M | re.S)
+    if not section:
+        return {}
+    entries = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", section[1], re.M | re.S)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+def recipes(folder=None):
+    """All recipes on disk, sorted by family and name.
+
+    Args:
+        folder: Folder that holds `<family>/<topic>.py`. Defaults to the recipes of this package.
+
+    Returns:
+        List of `Recipe`.
+
+    Example:
+
+    >>> from dlnotes import catalogue
+    >>> "stateful_lstm" in [recipe.name for recipe in catalogue.recipes()]
+    True
+    """
+    folder = Path(folder) if folder else recipes_folder()
+    return [read_recipe(path) for path in sorted(folder.glob("*/*.py"))]
+
+
+def find(name):
+    """Finds one recipe by its name, by family/name, or by the path of its file.
+
+    Args:
+        name: String such as `"stateful_lstm"`, `"recurrent/stateful_lstm"` or a path that ends in
+            `.py`.
+
+    Returns:
+        A `Recipe`.
+
+    Raises:
+        InputError: If there is none, with the nearest names.
+    """
+    if str(name).endswith(".py"):
+        return read_recipe(name)
+    paths = sorted(recipes_folder().glob("*/*.py"))
+    by_name = {path.stem: path for path in paths}
+    by_name |= {f"{path.parent.name}/{path.stem}": path for path in paths}
+    if name in by_name:
+        return read_recipe(by_name[name])
+    wanted = str(name).replace("-", "_").lower()
+    nearest = difflib.get_close_matches(wanted, [path.stem for path in paths], n=3, cutoff=0.4)
+    containing = [path.stem for path in paths if wanted and wanted in path.stem]
+    names = list(dict.fromkeys(containing + nearest))
+    mend = f"Did you mean {', '.join(names)}?" if names else "`dlnotes list` shows all of them."
+    raise InputError(f"There is no recipe called {name!r}. {mend}")

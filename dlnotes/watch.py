@@ -1,0 +1,60 @@
+"""The callback by which a report follows a fit."""
+
+from dlnotes import session
+from dlnotes._keras import keras
+
+
+class Watch(keras.callbacks.Callback):
+    """Follows one fit for a report: progress, history, TensorBoard logs, the trained model.
+
+    Made by `Report.watch`.
+
+    Args:
+        report: The `Report`.
+        variant: String, the variant that is trained.
+        task: String or `None`, the task within the recipe.
+        seed: Integer or `None`.
+    """
+
+    def __init__(self, report, variant, task=None, seed=None):
+        super().__init__()
+        self.report = report
+        self.label = {"task": task, "variant": variant, "seed": seed}
+        self._writer = None
+
+    def on_train_begin(self, logs=None):
+        self.report.models[self.label["task"], self.label["variant"]] = self.model
+        seen = [row for row in self.report.history if self._is_mine(row)]
+        self._epoch = len(seen)
+        run = session.current()
+        self._progress = run.progress if run else None
+        if self._progress:
+            parts = [self.label["task"], self.label["variant"]]
+            if self.label["seed"] is not None:
+                parts.append(f"seed {self.label['seed']}")
+            self._progress.begin(" · ".join(p for p in parts if p), self.params["epochs"])
+        if run and run.tensorboard and self._writer is None:
+            import tensorflow as tf
+
+            folder = "-".join(str(value) for value in self.label.values() if value is not None)
+            self._writer = tf.summary.create_file_writer(str(run.tensorboard / folder))
+
+    def _is_mine(self, row):
+        return all(row[key] == value for key, value in self.label.items())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epoch += 1
+        numbers = {name: float(value) for name, value in (logs or {}).items()}
+        optimizer = self.model.optimizer
+        if optimizer is not None:
+            numbers.setdefault("learning_rate", float(optimizer.learning_rate))
+        self.report.history.append(self.label | {"epoch": self._epoch} | numbers)
+        if self._progress:
+            self._progress.advance(numbers.get("loss", float("nan")))
+        if self._writer:
+            import tensorflow as tf
+
+            with self._writer.as_default():
+                for name, value in numbers.items():
+                    tf.summary.scalar(name, value, step=self._epoch)
+            self._writer.flush()
