@@ -158,8 +158,8 @@ def _type(annotation, where):
         choices = ast.literal_eval(f"({literal[1]},)")
         return type(choices[0]), choices, optional
     raise InputError(
-        f"{where} is annotated with {text}. Use int, float, str, bool, Path, Literal[...], or one of "
-        "these with `| None`."
+        f"{where} is annotated with {text}. Use int, float, str, bool, Path, Literal[...], or one "
+        "of these with `| None`."
     )
 
 

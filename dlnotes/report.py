@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 import re
 
@@ -16,8 +15,10 @@ class Report:
 
     Args:
         file: The recipe's `__file__`.
-        metric: String, the metric by which variants are compared with the baseline.
-        better: `"lower"` or `"higher"`: which direction of `metric` is the better one.
+        metric: String, the metric by which variants are compared with the baseline, or a dictionary
+            from task to metric.
+        better: `"lower"` or `"higher"`: which direction of `metric` is the better one, or a
+            dictionary from task to direction.
 
     Example:
 
@@ -30,8 +31,9 @@ class Report:
     """
 
     def __init__(self, file, *, metric, better):
-        if better not in ("lower", "higher"):
-            raise ValueError(f"`better` is {better!r}, expected 'lower' or 'higher'.")
+        for direction in better.values() if isinstance(better, dict) else [better]:
+            if direction not in ("lower", "higher"):
+                raise ValueError(f"`better` is {direction!r}, expected 'lower' or 'higher'.")
         path = Path(file)
         self.recipe, self.family = path.stem, path.resolve().parent.name
         self.metric, self.better = metric, better
@@ -73,9 +75,10 @@ class Report:
         """Means over seeds: one dictionary for each task and variant, baselines first.
 
         Returns:
-            List of dictionaries with `task`, `variant`, `baseline`, `n`, `metrics` (each with `mean`
-            and `sd`, the latter `None` for a single row) and `difference`, the mean of the report's
-            metric minus that of the task's baseline (`None` where either lacks it).
+            List of dictionaries with `task`, `variant`, `baseline`, `n`, `metric`, `better`,
+            `metrics` (each with `mean` and `sd`, the latter `None` for a single row) and
+            `difference`, the mean of `metric` minus that of the task's baseline (`None` where
+            either lacks it).
         """
         groups = {}
         for row in self.rows:
@@ -90,23 +93,23 @@ class Report:
             baseline = rows[0]["baseline"]
             lines.append(
                 {"task": task, "variant": variant, "baseline": baseline, "n": len(rows)}
+                | {"metric": _of_task(self.metric, task), "better": _of_task(self.better, task)}
                 | {"metrics": metrics, "difference": None}
             )
         tasks = list(dict.fromkeys(line["task"] for line in lines))
         lines.sort(key=lambda line: (tasks.index(line["task"]), not line["baseline"]))
         for line in lines:
             base = next((b for b in lines if b["baseline"] and b["task"] == line["task"]), None)
-            pair = [entry["metrics"].get(self.metric) for entry in (line, base) if entry]
+            pair = [entry["metrics"].get(line["metric"]) for entry in (line, base) if entry]
             if len(pair) == 2 and all(pair) and line is not base:
                 line["difference"] = pair[0]["mean"] - pair[1]["mean"]
         return lines
 
-    def table(self):
-        """The summary as a header and rows of strings."""
-        return summary_table(self.summary(), self.metric, self.better)
-
     def __str__(self):
-        return as_text(*self.table())
+        return "\n\n".join(
+            f"{task}\n" * bool(task) + as_text(header, rows)
+            for task, header, rows in tables(self.summary())
+        )
 
     def _repr_markdown_(self):
         return self.to_markdown()
@@ -117,7 +120,9 @@ class Report:
         Args:
             about: Dictionary of the run's facts, as `save` writes it. Optional.
         """
-        parts = [f"# {self.recipe}", as_markdown(*self.table())]
+        parts = [f"# {self.recipe}"]
+        for task, header, rows in tables(self.summary()):
+            parts += [f"## {task}"] * bool(task) + [as_markdown(header, rows)]
         if self.traps:
             rows = [[trap["trap"], trap["plain"], trap["ours"]] for trap in self.traps]
             parts += ["## Traps shown", as_markdown(["trap", "plain Keras", "dlnotes"], rows)]
@@ -166,7 +171,7 @@ class Report:
             figure.savefig(part / "figures" / f"{name}.png", dpi=150)
         for label, model in self.models.items():
             model.save(part / "models" / f"{_file_name(label)}.keras")
-        os.replace(part, folder)
+        part.replace(folder)
         return sorted(path for path in folder.rglob("*") if path.is_file())
 
     def _history_csv(self):
@@ -176,6 +181,10 @@ class Report:
         writer.writeheader()
         writer.writerows(self.history)
         return text.getvalue()
+
+
+def _of_task(value, task):
+    return value[task] if isinstance(value, dict) else value
 
 
 def _file_name(label):
@@ -204,17 +213,29 @@ def _number(value):
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def summary_table(summary, metric, better):
-    """A summary as a header and rows of strings, with the difference to the baseline."""
-    tasks = any(line["task"] for line in summary)
-    names = list(dict.fromkeys(name for line in summary for name in line["metrics"]))
+def tables(summary):
+    """A summary as tables of strings, one for each task.
+
+    Args:
+        summary: What `Report.summary` returns.
+
+    Returns:
+        List of tuples of the task (or `None`), the header and the rows.
+    """
+    return [
+        (task, *_table([line for line in summary if line["task"] == task]))
+        for task in dict.fromkeys(line["task"] for line in summary)
+    ]
+
+
+def _table(lines):
+    metric, better = lines[0]["metric"], lines[0]["better"]
+    names = list(dict.fromkeys(name for line in lines for name in line["metrics"]))
     names.sort(key=lambda name: name != metric)
-    header = [*(["task"] if tasks else []), "variant", "n", *names]
-    header.append(f"{metric} minus baseline ({better} is better)")
+    header = ["variant", "n", *names, f"{metric} minus baseline ({better} is better)"]
     rows = []
-    for line in summary:
-        row = [*([line["task"] or ""] if tasks else [])]
-        row += [line["variant"] + (" (baseline)" if line["baseline"] else ""), str(line["n"])]
+    for line in lines:
+        row = [line["variant"] + (" (baseline)" if line["baseline"] else ""), str(line["n"])]
         for name in names:
             value = line["metrics"].get(name)
             spread = f" ± {_number(value['sd'])}" if value and value["sd"] is not None else ""
