@@ -14,6 +14,7 @@ from dlnotes.paths import recipes_folder
 
 FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
 QUESTIONS = ("Question", "Use it", "Do not use it")
+RESERVED = ("output", "quiet", "tensorboard", "as_json", "json", "seeds")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
 
 
@@ -119,7 +120,7 @@ def read_recipe(path):
 
 def _question(name, header):
     found = re.search(rf"^\*\*{name}\.?\*\*(.*?)(?=\n\n|\n\*\*|\n\w+:|\Z)", header, re.M | re.S)
-    return " ".join(found[1].split()).strip(" .:") + "." if found else ""
+    return " ".join(found[1].split()).lstrip(" .:") if found else ""
 
 
 def _field(name, header):
@@ -136,6 +137,8 @@ def _options(run, path):
         where = f"{path}, line {argument.lineno}: the option `{argument.arg}` of `run`"
         if default is None:
             raise InputError(f"{where} has no default. Every option needs one.")
+        if argument.arg in RESERVED:
+            raise InputError(f"{where} has a name that `dlnotes run` uses itself. Rename it.")
         kind, choices, optional = _type(argument.annotation, where)
         yield Option(
             name=argument.arg,

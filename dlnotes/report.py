@@ -160,8 +160,8 @@ class Report:
         """
         folder = Path(folder)
         part = folder.with_name(f".{folder.name}.part")
-        (part / "figures").mkdir(parents=True)
-        (part / "models").mkdir()
+        for name in ("figures", "models"):
+            (part / name).mkdir(parents=True, exist_ok=True)
         about = about or {}
         values = json.dumps(finite(about | self.to_dict()), indent=2, allow_nan=False)
         (part / "report.json").write_text(values + "\n")

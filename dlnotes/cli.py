@@ -1,0 +1,296 @@
+"""The one front door: `dlnotes list | show | run | new | index | record`."""
+
+import inspect
+import json
+import keyword
+import os
+from pathlib import Path
+import sys
+from typing import Annotated, Literal
+
+import dlnotes
+from dlnotes import catalogue, paths
+from dlnotes.errors import InputError
+import typer
+
+PERSON_CAN_MEND = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="A Keras cookbook that checks itself.",
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Output = Annotated[Path, typer.Option(help="Folder for all runs.")]
+TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")]
+
+
+def main(run=None):
+    """Runs the command line, or one recipe from its own file.
+
+    Args:
+        run: The recipe's `run` function, when the recipe is executed as a script. Defaults to
+            `None`: the first word of the command line says what to do.
+    """
+    arguments = sys.argv[1:]
+    if run is not None:
+        arguments = ["run", run.__code__.co_filename, *arguments]
+    sys.exit(execute(arguments))
+
+
+def execute(arguments):
+    """Executes one command line.
+
+    Args:
+        arguments: List of strings, without the program's name.
+
+    Returns:
+        Integer, the exit code: 0, 2 for what the person can mend, 130 after Ctrl-C.
+    """
+    try:
+        names_a_recipe = len(arguments) > 1 and not arguments[1].startswith("-")
+        if names_a_recipe and arguments[0] in RECIPE_COMMANDS:
+            verb, name, *arguments = arguments
+            recipe = catalogue.find(name)
+            command, program = _recipe_command(verb, recipe), f"dlnotes {verb} {recipe.name}"
+        else:
+            command, program = app, "dlnotes"
+        return command(arguments, standalone_mode=False, prog_name=program) or 0
+    except typer.TyperException as error:
+        return _complain(error.format_message())
+    except InputError as error:
+        return _complain(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(message):
+    print(f"dlnotes: {' '.join(message.split())}", file=sys.stderr)
+    return PERSON_CAN_MEND
+
+
+def _version(wanted: bool):
+    if wanted:
+        print(f"dlnotes {dlnotes.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+):
+    pass
+
+
+@app.command("list")
+def list_recipes(
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    stale: Annotated[
+        bool,
+        typer.Option("--stale", help="Only those whose code changed since they were recorded."),
+    ] = False,
+    as_json: AsJson = False,
+):
+    """List the recipes."""
+    found = catalogue.recipes()
+    families = sorted({recipe.family for recipe in found})
+    if family is not None and family not in families:
+        raise InputError(f"There is no family {family!r}. The families: {', '.join(families)}.")
+    found = [recipe for recipe in found if family in (None, recipe.family)]
+    if stale:
+        from dlnotes import results
+
+        found = [recipe for recipe in found if results.is_stale(recipe)]
+    if as_json:
+        values = [
+            {"name": r.name, "family": r.family, "title": r.title, "covers": r.covers}
+            | {"summary": r.summary, "path": str(r.path)}
+            for r in found
+        ]
+        print(json.dumps(values, indent=2))
+        return
+    width = max((len(recipe.name) for recipe in found), default=0)
+    for name in sorted({recipe.family for recipe in found}):
+        print(name)
+        for recipe in found:
+            if recipe.family == name:
+                print(f"  {recipe.name.ljust(width)}  {recipe.title}")
+
+
+@app.command()
+def show(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
+    as_json: AsJson = False,
+):
+    """Show what a recipe is about, and its options."""
+    found = catalogue.find(recipe)
+    if as_json:
+        values = {
+            "name": found.name,
+            "family": found.family,
+            "title": found.title,
+            "summary": found.summary,
+            "covers": found.covers,
+            "questions": found.questions,
+            "fields": found.fields,
+            "path": str(found.path),
+            "options": [
+                {"name": o.name, "type": o.type.__name__, "default": o.default, "help": o.help}
+                for o in found.options
+            ],
+        }
+        print(json.dumps(values, indent=2))
+        return
+    print(f"{found.family}/{found.name}: {found.title}\n\n{found.summary}\n")
+    for name, text in (found.questions | found.fields).items():
+        print(f"{name + ':':<15}{text}")
+    print(f"{'File:':<15}{found.path}\n\nOptions of `dlnotes run {found.name}`:")
+    width = max(len(option.flag) for option in found.options)
+    for option in found.options:
+        kind = "|".join(map(str, option.choices)) or option.type.__name__
+        default = "" if option.default is None else f" (default {option.default})"
+        print(f"  {option.flag.ljust(width)}  {kind:<6} {option.help}{default}")
+
+
+@app.command("run")
+def run_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe, or path of its file.")]):
+    """Run a recipe: `dlnotes run RECIPE --help` shows its options."""
+
+
+@app.command("record")
+def record_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe.")]):
+    """Run a recipe over seeds and record mean and spread beside it."""
+
+
+def _run(recipe, arguments, output, quiet, tensorboard, as_json):
+    from dlnotes import runs
+
+    outcome = runs.run(
+        recipe, arguments, output=output, quiet=quiet or as_json, tensorboard=tensorboard
+    )
+    print(runs.as_json(outcome) if as_json and outcome.folder else runs.story(outcome))
+    return runs.INTERRUPTED if outcome.interrupted else 0
+
+
+def _record(recipe, arguments, seeds, quiet):
+    from dlnotes import results, runs
+
+    with runs.progress_for(recipe, quiet) as progress:
+        path = results.record(recipe, seeds, arguments, progress)
+    print(f"recorded in {path}; now `dlnotes index` renews the tables")
+    return 0
+
+
+RUN_OPTIONS = {
+    "output": (Output, Path("runs")),
+    "quiet": (Quiet, False),
+    "tensorboard": (TensorBoard, False),
+    "as_json": (AsJson, False),
+}
+RECORD_OPTIONS = {"seeds": (Seeds, 10), "quiet": (Quiet, False)}
+RECIPE_COMMANDS = {"run": (_run, RUN_OPTIONS), "record": (_record, RECORD_OPTIONS)}
+
+
+def _recipe_command(verb, recipe):
+    """A command whose options are the parameters of the recipe's `run`, and those of the verb."""
+    execute_verb, verb_options = RECIPE_COMMANDS[verb]
+
+    def command(**values):
+        own = {option.name: values.pop(option.name) for option in recipe.options}
+        return execute_verb(recipe, own, **values)
+
+    parameters = [_parameter(option) for option in recipe.options]
+    for name, (annotation, default) in verb_options.items():
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+            )
+        )
+    command.__signature__ = inspect.Signature(parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = f"{recipe.title}.\n\n{recipe.summary}"
+    one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    one.command(f"{verb} {recipe.name}")(command)
+    return one
+
+
+def _parameter(option):
+    kind = Literal[option.choices] if option.choices else option.type
+    if option.optional:
+        kind = kind | None
+    flags = [option.flag]
+    if option.type is bool:
+        flags = [f"{option.flag}/{option.flag.replace('--', '--no-', 1)}"]
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default,
+        annotation=Annotated[kind, typer.Option(*flags, help=option.help)],
+    )
+
+
+@app.command()
+def new(place: Annotated[str, typer.Argument(help="family/topic, such as recurrent/my_topic.")]):
+    """Write a new recipe that runs and passes its tests as it stands."""
+    from dlnotes import shelf
+
+    family, _, topic = place.removesuffix(".py").partition("/")
+    for word in (family, topic):
+        if not word.isidentifier() or keyword.iskeyword(word) or word != word.lower():
+            raise InputError(
+                f"{place!r} is no place for a recipe. Give a family and a topic in lower case, "
+                "with underscores between words, such as recurrent/my_topic."
+            )
+    checkout = paths.in_checkout()
+    folder = paths.recipes_folder() if checkout else Path.cwd() / "recipes"
+    taken = [recipe.path for recipe in catalogue.recipes(folder) if recipe.name == topic]
+    path = folder / family / f"{topic}.py"
+    if taken or path.exists():
+        raise InputError(f"There is a recipe {topic!r} already: {(taken or [path])[0]}.")
+    text = (paths.PACKAGE / "_template.py").read_text(encoding="utf-8")
+    text = text.replace("TITLE", topic.replace("_", " ").capitalize()).replace("TOPIC", topic)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not (path.parent / "README.md").exists():
+            shelf.new_family_page(path.parent / "README.md")
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"Cannot write {path} ({error.strerror}).") from error
+    print(f"written: {path}")
+    if checkout:
+        for page in shelf.index(paths.PACKAGE.parent):
+            print(f"renewed: {page}")
+        print(f"Next: change it, `dlnotes run {topic}`, `pytest -k {topic}`.")
+    else:
+        print(f"Next: change it, `dlnotes run {path.relative_to(Path.cwd())}`.")
+
+
+@app.command()
+def index():
+    """Renew the generated tables of the README and of the families."""
+    if not paths.in_checkout():
+        raise InputError(
+            "`dlnotes index` renews the pages of a checkout; this is an installed copy."
+        )
+    from dlnotes import shelf
+
+    changed = shelf.index(paths.PACKAGE.parent)
+    for path in changed:
+        print(f"renewed: {path}")
+    if not changed:
+        print("every table is up to date")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""What a result was made with: versions and machine."""
+
+import importlib.metadata
+import os
+from pathlib import Path
+import platform
+import resource
+import sys
+
+PACKAGES = (
+    "dlnotes",
+    "keras",
+    "tensorflow",
+    "keras-tuner",
+    "tensorflow-hub",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "matplotlib",
+)
+
+
+def versions():
+    """Versions of Python and of the packages that results depend on, by name."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def machine():
+    """Cores, memory in gibibytes and processor of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory / 2**30, 1),
+        "processor": _processor(),
+        "system": platform.system(),
+    }
+
+
+def _processor():
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def peak_memory_mib():
+    """The largest memory of this process so far, in mebibytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
