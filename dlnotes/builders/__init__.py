@@ -1,17 +1,28 @@
 """Functions that return an uncompiled functional `keras.Model`, each with its search space."""
 
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
+from dlnotes.builders.entity_embedding_network import (
+    RandomUnseen,
+    entity_embedding_network,
+    entity_embedding_network_space,
+)
 from dlnotes.builders.mlp import mlp, mlp_space
+from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
 from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
 )
 
 __all__ = [
+    "RandomUnseen",
     "bidirectional_lstm",
     "bidirectional_lstm_space",
+    "entity_embedding_network",
+    "entity_embedding_network_space",
     "mlp",
     "mlp_space",
+    "multi_io_network",
+    "multi_io_network_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
 ]
