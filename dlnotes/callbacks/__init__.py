@@ -1,3 +1,14 @@
 """Keras callbacks that Keras itself lacks."""
 
-__all__ = []
+from dlnotes.callbacks.epoch_metric import EpochMetric
+from dlnotes.callbacks.learning_rate_range_test import LearningRateRangeTest, suggest_learning_rate
+from dlnotes.callbacks.one_cycle import OneCycle
+from dlnotes.callbacks.time_budget import TimeBudget
+
+__all__ = [
+    "EpochMetric",
+    "LearningRateRangeTest",
+    "OneCycle",
+    "TimeBudget",
+    "suggest_learning_rate",
+]
