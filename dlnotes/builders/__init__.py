@@ -1,6 +1,7 @@
 """Functions that return an uncompiled functional `keras.Model`, each with its search space."""
 
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
+from dlnotes.builders.cnn_lstm import cnn_lstm, cnn_lstm_space
 from dlnotes.builders.entity_embedding_network import (
     RandomUnseen,
     entity_embedding_network,
@@ -12,11 +13,17 @@ from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
 )
+from dlnotes.builders.time_distributed_lstm import (
+    time_distributed_lstm,
+    time_distributed_lstm_space,
+)
 
 __all__ = [
     "RandomUnseen",
     "bidirectional_lstm",
     "bidirectional_lstm_space",
+    "cnn_lstm",
+    "cnn_lstm_space",
     "entity_embedding_network",
     "entity_embedding_network_space",
     "mlp",
@@ -25,4 +32,6 @@ __all__ = [
     "multi_io_network_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
+    "time_distributed_lstm",
+    "time_distributed_lstm_space",
 ]

@@ -2,6 +2,7 @@
 
 from dlnotes.datasets.dataset import Dataset, Split
 from dlnotes.datasets.embedded import embedded
+from dlnotes.datasets.films import films, read_films
 from dlnotes.datasets.flights import flights
 from dlnotes.datasets.glosses import glosses
 from dlnotes.datasets.glove_path import glove_path
@@ -12,9 +13,11 @@ __all__ = [
     "Dataset",
     "Split",
     "embedded",
+    "films",
     "flights",
     "glosses",
     "glove_path",
     "japanese_vowels",
+    "read_films",
     "shampoo",
 ]

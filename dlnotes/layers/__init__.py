@@ -1,3 +1,7 @@
 """Keras layers that Keras itself lacks, registered under the package name."""
 
-__all__ = []
+from dlnotes.layers.time_fold import TimeFold
+
+__all__ = [
+    "TimeFold",
+]
