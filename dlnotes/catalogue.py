@@ -9,8 +9,8 @@ import re
 import sys
 from typing import Any
 
+from dlnotes import paths
 from dlnotes.errors import InputError
-from dlnotes.paths import recipes_folder
 
 FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
 QUESTIONS = ("Question", "Use it", "Do not use it")
@@ -189,7 +189,7 @@ def recipes(folder=None):
     >>> "stateful_lstm" in [recipe.name for recipe in catalogue.recipes()]
     True
     """
-    folder = Path(folder) if folder else recipes_folder()
+    folder = Path(folder) if folder else paths.recipes_folder()
     return [read_recipe(path) for path in sorted(folder.glob("*/*.py"))]
 
 
@@ -208,14 +208,14 @@ def find(name):
     """
     if str(name).endswith(".py"):
         return read_recipe(name)
-    paths = sorted(recipes_folder().glob("*/*.py"))
-    by_name = {path.stem: path for path in paths}
-    by_name |= {f"{path.parent.name}/{path.stem}": path for path in paths}
+    files = sorted(paths.recipes_folder().glob("*/*.py"))
+    by_name = {path.stem: path for path in files}
+    by_name |= {f"{path.parent.name}/{path.stem}": path for path in files}
     if name in by_name:
         return read_recipe(by_name[name])
     wanted = str(name).replace("-", "_").lower()
-    nearest = difflib.get_close_matches(wanted, [path.stem for path in paths], n=3, cutoff=0.4)
-    containing = [path.stem for path in paths if wanted and wanted in path.stem]
+    nearest = difflib.get_close_matches(wanted, [path.stem for path in files], n=3, cutoff=0.4)
+    containing = [path.stem for path in files if wanted and wanted in path.stem]
     names = list(dict.fromkeys(containing + nearest))
     mend = f"Did you mean {', '.join(names)}?" if names else "`dlnotes list` shows all of them."
     raise InputError(f"There is no recipe called {name!r}. {mend}")

@@ -5,6 +5,7 @@ import json
 import keyword
 import os
 from pathlib import Path
+import re
 import sys
 from typing import Annotated, Literal
 
@@ -52,6 +53,7 @@ def execute(arguments):
     Returns:
         Integer, the exit code: 0, 2 for what the person can mend, 130 after Ctrl-C.
     """
+    words = arguments
     try:
         names_a_recipe = len(arguments) > 1 and not arguments[1].startswith("-")
         if names_a_recipe and arguments[0] in RECIPE_COMMANDS:
@@ -62,7 +64,7 @@ def execute(arguments):
             command, program = app, "dlnotes"
         return command(arguments, standalone_mode=False, prog_name=program) or 0
     except typer.TyperException as error:
-        return _complain(error.format_message())
+        return _complain(f"{error.format_message().rstrip('.')}{_given(error, words)}.")
     except InputError as error:
         return _complain(str(error))
     except (typer.Abort, KeyboardInterrupt):
@@ -71,6 +73,14 @@ def execute(arguments):
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _given(error, words):
+    """What the person gave for the option that a message names."""
+    flag = re.search(r"Invalid value for '(--[\w-]+)'", error.format_message())
+    if flag and flag[1] in words[:-1]:
+        return f"; it was given {words[words.index(flag[1]) + 1]!r}"
+    return ""
 
 
 def _complain(message):
@@ -229,6 +239,9 @@ def _parameter(option):
     kind = Literal[option.choices] if option.choices else option.type
     if option.optional:
         kind = kind | None
+    text = option.help
+    if option.choices:
+        text += f" One of {', '.join(map(str, option.choices))}."
     flags = [option.flag]
     if option.type is bool:
         flags = [f"{option.flag}/{option.flag.replace('--', '--no-', 1)}"]
@@ -236,7 +249,7 @@ def _parameter(option):
         option.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=option.default,
-        annotation=Annotated[kind, typer.Option(*flags, help=option.help)],
+        annotation=Annotated[kind, typer.Option(*flags, help=text)],
     )
 
 
@@ -269,7 +282,7 @@ def new(place: Annotated[str, typer.Argument(help="family/topic, such as recurre
         raise InputError(f"Cannot write {path} ({error.strerror}).") from error
     print(f"written: {path}")
     if checkout:
-        for page in shelf.index(paths.PACKAGE.parent):
+        for page in shelf.index(paths.recipes_folder().parent):
             print(f"renewed: {page}")
         print(f"Next: change it, `dlnotes run {topic}`, `pytest -k {topic}`.")
     else:
@@ -285,7 +298,7 @@ def index():
         )
     from dlnotes import shelf
 
-    changed = shelf.index(paths.PACKAGE.parent)
+    changed = shelf.index(paths.recipes_folder().parent)
     for path in changed:
         print(f"renewed: {path}")
     if not changed:
