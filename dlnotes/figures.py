@@ -124,6 +124,26 @@ def join_histories(*histories):
     return joined
 
 
+def report_histories(report, task=None):
+    """Collects the histories that a report's `watch` callbacks recorded.
+
+    Args:
+        report: A `dlnotes.report.Report`.
+        task: String, the task whose variants are wanted. Defaults to all rows without a task.
+
+    Returns:
+        Dictionary of variant name to list of histories, one for each seed, for `learning_curves`.
+        Several fits of one variant and seed are joined.
+    """
+    found = {}
+    for row in report.history:
+        if row["task"] == task:
+            run = found.setdefault(row["variant"], {}).setdefault(row["seed"], {})
+            for name in row.keys() - {"task", "variant", "seed", "epoch"}:
+                run.setdefault(name, []).append(row[name])
+    return {variant: list(runs.values()) for variant, runs in found.items()}
+
+
 def learning_curves(
     histories,
     metric="loss",
@@ -138,8 +158,8 @@ def learning_curves(
 
     The strong line is the mean over the seeds, as far as all of them reach; the thin lines are the
     single runs. With validation values in the histories these are the lines, and the mean of the
-    training values is dotted. A star marks the best epoch of the mean line. A learning rate in the
-    histories gets an axis of its own on the right.
+    training values is dotted. A star marks the best epoch of the mean line. A learning rate that
+    changes gets an axis of its own on the right.
 
     Args:
         histories: What `fit` returned (or the dictionary in it, or a DataFrame with a column for
@@ -430,6 +450,60 @@ def prediction_band(
     return figure
 
 
+def mask_report(report, *, title=None, size=None):
+    """Draws which steps each layer's outgoing mask keeps: layers downwards, steps across.
+
+    The darker a step, the more examples it is real for; a row without colour carries no mask. What
+    happens to the mask stands at the right.
+
+    Args:
+        report: What `dlnotes.masks.mask_report(model, x)` returned.
+        title: String. Defaults to none.
+        size: Pair of floats, the figure's size in inches.
+
+    Returns:
+        The figure.
+    """
+    rows = report.rows
+    shares = {name: _share_of_real_examples(mask) for name, mask in report.masks.items()}
+    steps = max((len(share) for share in shares.values()), default=1)
+    grid = np.full((len(rows), steps), np.nan)
+    for number, row in enumerate(rows):
+        if row["outgoing"] is not None:
+            share = shares[row["layer"]]
+            grid[number, : len(share)] = share
+    figure, axis = axes(size=size or (5.6, 1.2 + 0.28 * len(rows)))
+    axis.imshow(grid, cmap="Blues", vmin=-0.1, vmax=1.2, aspect="auto", interpolation="nearest")
+    axis.grid(False)
+    axis.set_xticks(np.arange(-0.5, steps), minor=True)
+    axis.set_yticks(np.arange(-0.5, len(rows)), minor=True)
+    axis.grid(which="minor", color="#E3E3E3", linewidth=0.6)
+    axis.tick_params(which="minor", length=0)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set_yticks(range(len(rows)), [row["layer"] for row in rows])
+    events = axis.secondary_yaxis("right")
+    events.set_yticks(range(len(rows)), [row["event"] or "–" for row in rows])
+    events.tick_params(labelsize=9, length=0)
+    for row, label in zip(rows, events.get_yticklabels(), strict=True):
+        if row["event"] == "destroyed":
+            label.set(color=COLOURS[1], fontweight="bold")
+    axis.set(xlabel="step", title=title or "")
+    dead = ", ".join(report.destroyed)
+    figure.set_label(
+        _sentences(
+            f"{title or 'Masks'}: {len(rows)} layers, {steps} steps",
+            f"The mask is destroyed by {dead}" if dead else "No layer destroys a mask",
+            f"{'A' if report.reaches_output else 'No'} mask reaches the output",
+        )
+    )
+    return figure
+
+
+def _share_of_real_examples(mask):
+    """Share of the examples for which each step is real, from a mask of shape (batch, time, ...)"""
+    return np.reshape(np.mean(mask, axis=0, dtype=float), (mask.shape[1], -1)).mean(axis=1)
+
+
 def _record(history):
     return dict(getattr(history, "history", history))
 
@@ -500,7 +574,7 @@ def _draw_learning_rates(axis, variants):
     """Each variant's learning rate, of its first run, on an axis on the right."""
     rates = {name: runs[0].get("learning_rate") for name, runs in variants.items()}
     recorded = [tuple(rate) for rate in rates.values() if rate is not None]
-    if not recorded:
+    if all(len(set(rate)) == 1 for rate in recorded):
         return
     right = axis.twinx()
     for (_, colour, _), rate in zip(_styles(variants), rates.values(), strict=True):
