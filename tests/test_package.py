@@ -1,0 +1,139 @@
+"""The package as a user gets it: quiet, lazy, and whole in a wheel."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+import venv
+
+from dlnotes import paths
+import pytest
+
+pytestmark = pytest.mark.slow
+MODULES = (
+    "builders callbacks datasets layers masks outputs recurrent tables tuning uncertainty vectors"
+)
+
+
+def python(code, *options, executable=sys.executable, **arguments):
+    return subprocess.run(
+        [executable, *options, "-c", code], capture_output=True, text=True, **arguments
+    )
+
+
+def test_importing_the_package_does_no_work():
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import dlnotes\n"
+        "assert set(sys.modules) - before == {'dlnotes'}, set(sys.modules) - before\n"
+    )
+    done = python(code, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_everything_prints_nothing_and_opens_no_socket():
+    imports = "; ".join(f"import dlnotes.{name}" for name in MODULES.split())
+    code = (
+        "import sys\n"
+        "def refuse(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.bind', 'socket.getaddrinfo'):\n"
+        "        raise RuntimeError(event)\n"
+        "sys.addaudithook(refuse)\n"
+        f"{imports}\n"
+        "import tensorflow_hub, keras_tuner\n"
+    )
+    done = python(code, "-W", "error", check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_lines_that_are_not_known_as_harmless_are_passed_on():
+    code = (
+        "import os\n"
+        "from dlnotes import _keras\n"
+        "with _keras._only_warnings_that_matter():\n"
+        "    os.write(2, b'I0000 port.cc] oneDNN custom operations are on. You may see\\n')\n"
+        "    os.write(2, b'E0000 the disk is on fire\\n')\n"
+    )
+    assert python(code, check=True).stderr == "E0000 the disk is on fire\n"
+
+
+def test_a_saved_model_loads_in_another_process(tmp_path):
+    from dlnotes.layers import TimeFold
+    import keras
+
+    inputs = keras.Input((None, 4))
+    keras.Model(inputs, TimeFold(keras.layers.Dense(2))(inputs)).save(tmp_path / "m.keras")
+    code = (
+        f"from dlnotes.saving import load_model; print(load_model({str(tmp_path / 'm.keras')!r}))"
+    )
+    assert "Functional" in python(code, check=True).stdout
+
+
+def test_a_missing_model_is_named(tmp_path):
+    from dlnotes.errors import InputError
+    from dlnotes.saving import load_model
+
+    with pytest.raises(InputError, match=r"`path`: cannot read '.*none\.keras' \(No such file"):
+        load_model(tmp_path / "none.keras")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel in an environment of its own, with the dependencies of this one."""
+    folder = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder)]
+    subprocess.run([*command, str(paths.PACKAGE.parent)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    executable = folder / "venv" / "bin" / "python"
+    command = [str(executable), "-m", "pip", "install", "-q", "--no-deps", str(wheel)]
+    subprocess.run(command, check=True)
+    where = "import site; print(site.getsitepackages()[0])"
+    site = Path(python(where, executable=executable).stdout.strip())
+    dependencies = Path(python("import keras; print(keras.__file__)").stdout.strip()).parents[1]
+    (site / "dependencies.pth").write_text(f"{dependencies}\n")
+    return folder, executable, site
+
+
+def test_the_wheel_adds_one_package(installed):
+    _, _, site = installed
+    names = {path.name for path in site.iterdir()}
+    assert "dlnotes" in names
+    assert not names & {"recipes", "data", "tests", "benchmarks"}
+
+
+def test_recipes_and_data_travel_with_the_wheel(installed):
+    folder, executable, site = installed
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment["PYTHONSAFEPATH"] = "1"
+
+    def run(*arguments):
+        return subprocess.run(
+            [executable, "-m", "dlnotes", *arguments],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    listed = run("list").stdout
+    assert "stateful_lstm" in listed and "mc_dropout" in listed
+    done = run("run", "stateful_lstm", "--epochs", "1", "--samples", "200")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert str(site) in run("show", "stateful_lstm").stdout
+    assert list((folder / "runs" / "stateful_lstm").glob("*/report.json"))
+    assert "index` renews the pages of a checkout" in run("index").stderr
+
+
+def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path):
+    path = paths.recipes_folder() / "recurrent" / "stateful_lstm.py"
+    done = subprocess.run(
+        [sys.executable, path, "--epochs", "1", "--samples", "200"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "(baseline)" in done.stdout and list(tmp_path.glob("runs/stateful_lstm/*/report.md"))
