@@ -7,12 +7,14 @@ from dlnotes.builders.entity_embedding_network import (
     entity_embedding_network,
     entity_embedding_network_space,
 )
+from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
 from dlnotes.builders.mlp import mlp, mlp_space
 from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
 from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
 )
+from dlnotes.builders.stateful_lstm import stateful_lstm, stateful_lstm_space
 from dlnotes.builders.time_distributed_lstm import (
     time_distributed_lstm,
     time_distributed_lstm_space,
@@ -26,12 +28,16 @@ __all__ = [
     "cnn_lstm_space",
     "entity_embedding_network",
     "entity_embedding_network_space",
+    "mc_dropout_network",
+    "mc_dropout_network_space",
     "mlp",
     "mlp_space",
     "multi_io_network",
     "multi_io_network_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
+    "stateful_lstm",
+    "stateful_lstm_space",
     "time_distributed_lstm",
     "time_distributed_lstm_space",
 ]
