@@ -353,7 +353,7 @@ def embedding_map(table, labels=None, colours=None, *, title=None, size=None):
     Raises:
         InputError: If the lengths do not fit or a value is not finite.
     """
-    if labels is None and hasattr(table, "index"):
+    if labels is None and hasattr(table, "iloc"):
         labels = [str(label) for label in table.index]
     values = np.asarray(table, dtype=float)
     if values.ndim != 2 or len(values) < 2:
