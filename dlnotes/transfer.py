@@ -8,8 +8,10 @@ def thaw(model, learning_rate):
 
     First train the new layers on top of frozen, pretrained weights; then train everything, gently:
     with a learning rate of a tenth or less, since the first large steps would wipe out what was
-    learned before. Setting `trainable` alone is not enough. On the TensorFlow backend a model that
-    has been fitted keeps its compiled training step, so the layer silently stays frozen.
+    learned before. Setting `trainable` alone is not enough, on the TensorFlow backend for two
+    reasons: a model that has been fitted keeps its compiled training step, so the layer silently
+    stays frozen; and `model.trainable = True` does nothing, whatever its layers are, where
+    `model.trainable` is `True` already.
 
     Loss, metrics and the kind of optimizer stay; the optimizer starts afresh. Whatever was
     compiled must be serialisable, as it must be for `model.save`.
@@ -43,7 +45,8 @@ def thaw(model, learning_rate):
     optimizer = keras.optimizers.get(config["optimizer"])
     settings = optimizer.get_config() | {"learning_rate": learning_rate}
     optimizer = type(optimizer).from_config(settings)
-    model.trainable = True
+    for trainable in (False, True):
+        model.trainable = trainable
     model.compile_from_config(
         config | {"optimizer": keras.saving.serialize_keras_object(optimizer)}
     )
