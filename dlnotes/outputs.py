@@ -318,9 +318,7 @@ def _resolved_losses(model, outputs, names):
         return {}
     if not compiled.built:
         compiled = type(compiled)(
-            keras.tree.map_structure(_decided_by_the_labels, compiled._user_loss),
-            compiled._user_loss_weights,
-            output_names=compiled.output_names,
+            compiled._user_loss, compiled._user_loss_weights, output_names=compiled.output_names
         )
         compiled.build(outputs, outputs)
     resolved = {}
@@ -330,17 +328,6 @@ def _resolved_losses(model, outputs, names):
         pair = (text, 1.0 if weight is None else float(weight))
         resolved.setdefault(names[key] if isinstance(key, int) else key, []).append(pair)
     return resolved
-
-
-def _decided_by_the_labels(loss):
-    """Keras chooses the loss behind these names when it sees the first labels."""
-    if str(loss).lower() not in ("crossentropy", "ce"):
-        return loss
-
-    def crossentropy(y_true, y_pred):
-        raise NotImplementedError
-
-    return crossentropy
 
 
 def _resolved_metrics(model, outputs, names):
