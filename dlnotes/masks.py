@@ -316,8 +316,8 @@ def _as_functional(model):
             "subclassed one into functional parts."
         )
     if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs[0], model.outputs[0])
-    return keras.Model(model.input, model.output)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.Model(model.input, model.output, name=model.name)
 
 
 def _recurrent_states(model):
