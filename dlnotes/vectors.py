@@ -141,7 +141,7 @@ def load_vectors(
     problems = _Problems(errors)
     found, numbers_found, duplicates, number = {}, bytearray(), 0, 0
     try:
-        with _opened(path, member) as lines:
+        with np.errstate(over="ignore"), _opened(path, member) as lines:
             promised, dimension, rows = _header(path, _numbered(lines), dimension)
             for number, line in rows:
                 try:
@@ -164,7 +164,7 @@ def load_vectors(
             "file again."
         ) from error
 
-    rows_read = number - (promised is not None)
+    rows_read = max(number - (promised is not None), 0)
     if promised not in (None, rows_read):
         problems.add(
             f"{path}, line 1: the header promises {promised:,} rows, but {rows_read:,} follow.",
@@ -220,7 +220,7 @@ class Coverage:
         if self.tokens is not None:
             text += f", which is {self.share_of_tokens:.1%} of {self.tokens:,} tokens"
         if self.missing:
-            more = ", ..." if len(self.missing) > 10 else ""
+            more = f" and {len(self.missing) - 10:,} more" if len(self.missing) > 10 else ""
             text += f". Without: {', '.join(self.missing[:10])}{more}"
         return text.replace("%", " %") + "."
 
@@ -480,4 +480,4 @@ def _parse(numbers):
 
 def _shown(text):
     """The start of a line, readable whatever its bytes are."""
-    return repr(text[:40].decode(errors="backslashreplace")) + ("..." if len(text) > 40 else "")
+    return repr(text[:40].decode(errors="replace")) + ("..." if len(text) > 40 else "")
