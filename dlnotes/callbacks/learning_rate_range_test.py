@@ -31,7 +31,8 @@ class LearningRateRangeTest(keras.callbacks.Callback):
         steps: Integer, number of batches from the first rate to the last. Defaults to all batches
             of the `fit`; needed if their number is not known.
         divergence: Float. The run ends when the smoothed loss lies further above its lowest value
-            than this many times the first loss, or is not finite. Defaults to `3.0`.
+            than this many times the largest of the first ten losses, or when a loss is not finite.
+            Defaults to `3.0`.
 
     Attributes:
         records: List of pairs (learning rate, loss), one for each batch.
@@ -115,7 +116,8 @@ class LearningRateRangeTest(keras.callbacks.Callback):
         self._smoothed = 0.8 * self._smoothed + 0.2 * loss
         smoothed = self._smoothed / (1 - 0.8 ** len(self.records))
         self._lowest = min(self._lowest, smoothed)
-        limit = self._lowest + self.divergence * abs(self.records[0][1])
+        scale = max(abs(loss) for _, loss in self.records[:10])
+        limit = self._lowest + self.divergence * scale
         return not np.isfinite(loss) or smoothed > limit
 
     def on_train_end(self, logs=None):
