@@ -33,7 +33,7 @@ class Watch(keras.callbacks.Callback):
             if self.label["seed"] is not None:
                 parts.append(f"seed {self.label['seed']}")
             self._progress.begin(" · ".join(p for p in parts if p), self.params["epochs"])
-        if run and run.tensorboard and self._writer is None:
+        if run and run.tensorboard:
             import tensorflow as tf
 
             folder = "-".join(str(value) for value in self.label.values() if value is not None)
@@ -58,3 +58,8 @@ class Watch(keras.callbacks.Callback):
                 for name, value in numbers.items():
                     tf.summary.scalar(name, value, step=self._epoch)
             self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        if self._writer:
+            self._writer.close()
+            self._writer = None
