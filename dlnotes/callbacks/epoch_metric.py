@@ -106,8 +106,7 @@ class EpochMetric(keras.callbacks.Callback):
         if isinstance(self.validation_data, tuple):
             x, *truth = self.validation_data
             predictions = model.predict(x, batch_size=self.batch_size, verbose=0)
-            predictions = self._one_output(model, predictions)
-            truth = [self._one_output(model, value) for value in truth]
+            predictions, *truth = self._one_output(model, predictions, truth)
         else:
             predictions, *truth = self._predict_batches(model)
         before.restore()
@@ -125,22 +124,39 @@ class EpochMetric(keras.callbacks.Callback):
         batches = (data[i] for i in range(len(data))) if _is_py_dataset(data) else data
         parts = []
         for x, *truth in batches:
-            values = [model.predict_on_batch(x), *truth]
-            parts.append([np.asarray(self._one_output(model, value)) for value in values])
+            chosen = self._one_output(model, model.predict_on_batch(x), truth)
+            parts.append([np.asarray(values) for values in chosen])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
-    def _one_output(self, model, values):
-        """The chosen output's part of predictions, targets or weights."""
-        names = model.output_names
+    def _one_output(self, model, predictions, truth):
+        """The chosen output's part of predictions, targets and weights."""
+        names = _output_names(model, predictions)
         if self.output is None and len(names) > 1:
             raise InputError(f"`output` is needed: the model has {', '.join(names)}.")
-        if self.output is not None and self.output not in names:
-            raise InputError(f"`output` is {self.output!r}, but the model has {', '.join(names)}.")
-        if isinstance(values, dict):
-            return values[self.output or names[0]]
-        if isinstance(values, (list, tuple)):
-            return values[names.index(self.output or names[0])]
-        return values
+        name = self.output or names[0]
+        if name not in names:
+            raise InputError(f"`output` is {name!r}, but the model has {', '.join(names)}.")
+        return [_of_output(name, names, values) for values in (predictions, *truth)]
+
+
+def _output_names(model, predictions):
+    """The names of a model's outputs. Only functional models know them beforehand."""
+    if isinstance(predictions, dict):
+        return list(predictions)
+    numbers = range(len(predictions)) if isinstance(predictions, (list, tuple)) else [0]
+    return getattr(model, "output_names", [str(number) for number in numbers])
+
+
+def _of_output(name, names, values):
+    if isinstance(values, dict):
+        if name not in values:
+            raise InputError(
+                f"`validation_data` has no entry {name!r}, but {', '.join(map(str, values))}."
+            )
+        return values[name]
+    if isinstance(values, (list, tuple)):
+        return values[names.index(name)]
+    return values
 
 
 def _find_score(score):
@@ -186,13 +202,20 @@ def _check_validation_data(data):
             f"such batches, but is a {type(data).__name__}"
             f"{f' of {len(data)}' if hasattr(data, '__len__') else ''}."
         )
+    data = tuple(_as_array(part) for part in data)
     rows = {len(leaf) for part in data for leaf in keras.tree.flatten(part)}
     if len(rows) != 1:
         raise InputError(
             f"`validation_data`: its arrays have {', '.join(map(str, sorted(rows)))} rows, but "
             "must have equally many."
         )
-    return tuple(data)
+    return data
+
+
+def _as_array(values):
+    """An array for a list of numbers; anything else as it is."""
+    is_list_of_numbers = isinstance(values, (list, tuple)) and all(map(np.isscalar, values))
+    return np.asarray(values) if is_list_of_numbers else values
 
 
 def _is_py_dataset(data):
