@@ -84,11 +84,10 @@ def run(
     errors.check_at_least(50, samples=samples)
     train, validation, test = load(samples, seed)
     report = Report(__file__, metric="accuracy", better="higher")
-    curves = {}
     for variant, layers in {"logistic regression": 0, "one hidden layer": 1}.items():
         keras.utils.set_random_seed(seed)
         model = build(layers, learning_rate)
-        history = model.fit(
+        model.fit(
             *train,
             epochs=epochs,
             validation_data=validation,
@@ -97,14 +96,9 @@ def run(
         )
         scores = model.evaluate(*test, verbose=0, return_dict=True)
         report.add(variant, seed=seed, baseline=layers == 0, **scores)
-        curves[variant] = history.history["val_accuracy"]
 
-    figure, axes = figures.axes()
-    for variant, values in curves.items():
-        axes.plot(range(1, epochs + 1), values, label=variant)
-    axes.set(xlabel="epoch", ylabel="validation accuracy")
-    axes.legend()
-    report.figure("accuracy", figure, "Validation accuracy over the epochs for both models.")
+    figure = figures.learning_curves(figures.report_histories(report), metric="accuracy")
+    report.figure("accuracy", figure, figures.alternative_text(figure))
     return report
 
 
