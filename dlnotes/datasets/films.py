@@ -71,7 +71,8 @@ def read_films(path, seed=0):
             Defaults to `0`.
 
     Returns:
-        A `Dataset`; `x` is float32.
+        A `Dataset`; `x` is float32, divided by the largest magnitude in the training part, so that
+        padding stays zero.
 
     Raises:
         InputError: If the file cannot be read, lacks an array, or the arrays do not fit.
@@ -98,7 +99,9 @@ def read_films(path, seed=0):
         raise InputError(
             f"`x` in {str(path)!r} holds NaN or infinity, first in film {film}. Fill or drop these."
         )
-    return _split(x.astype("float32"), y, np.random.default_rng(seed))
+    data = _split(x.astype("float32"), y, np.random.default_rng(seed))
+    scale = np.abs(data.train.x).max() or 1
+    return Dataset(*(Split(part.x / scale, part.y) for part in vars(data).values()))
 
 
 def _read(path):

@@ -48,15 +48,19 @@ def test_too_little_is_refused():
         films(frames=3)
 
 
-def test_reads_what_numpy_wrote(tmp_path):
-    x, y = np.arange(10 * 3 * 4 * 4).reshape(10, 3, 4, 4, 1), np.arange(10) % 2
+def test_reads_what_numpy_wrote_scaled_by_the_training_part(tmp_path):
+    numbers = np.arange(1, 11)
+    x, y = np.ones((10, 3, 4, 4, 1)) * numbers[:, None, None, None, None], numbers % 2
     np.savez(tmp_path / "films.npz", x=x, y=y)
-    data = read_films(tmp_path / "films.npz")
+    data = read_films(tmp_path / "films.npz", seed=1)
     parts = (data.train, data.validation, data.test)
-    assert [len(part.x) for part in parts] == [6, 2, 2]
-    for part in parts:
-        for film, label in zip(part.x, part.y, strict=True):
-            assert y[np.flatnonzero((x == film).all(axis=(1, 2, 3, 4)))] == label
+    assert [part.x.shape for part in parts] == [(n, 3, 4, 4, 1) for n in (6, 2, 2)]
+    assert data.train.x.max() == 1
+    values = np.concatenate([part.x.mean(axis=(1, 2, 3, 4)) for part in parts])
+    found = values * 10 / values.max()
+    np.testing.assert_allclose(np.sort(found), numbers, rtol=1e-5)
+    labels = np.concatenate([part.y for part in parts])
+    np.testing.assert_array_equal(labels, np.round(found) % 2)
 
 
 GOOD = {"x": np.ones((6, 2, 4, 4, 1)), "y": np.zeros(6, int)}
