@@ -1,17 +1,23 @@
 """Loaders of data: embedded, generated, or fetched when asked."""
 
 from dlnotes.datasets.dataset import Dataset, Split
+from dlnotes.datasets.echo import echo
 from dlnotes.datasets.films import films, read_films
 from dlnotes.datasets.flights import flights
 from dlnotes.datasets.glosses import glosses
 from dlnotes.datasets.glove_full import glove
 from dlnotes.datasets.glove_path import glove_path
 from dlnotes.datasets.japanese_vowels import japanese_vowels
+from dlnotes.datasets.read_sequences import read_sequences
+from dlnotes.datasets.read_table import read_table
+from dlnotes.datasets.read_texts import read_texts
 from dlnotes.datasets.shampoo import shampoo
+from dlnotes.datasets.tag_next import tag_next
 
 __all__ = [
     "Dataset",
     "Split",
+    "echo",
     "films",
     "flights",
     "glosses",
@@ -19,5 +25,9 @@ __all__ = [
     "glove_path",
     "japanese_vowels",
     "read_films",
+    "read_sequences",
+    "read_table",
+    "read_texts",
     "shampoo",
+    "tag_next",
 ]
