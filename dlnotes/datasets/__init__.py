@@ -9,6 +9,7 @@ from dlnotes.datasets.glove_full import glove
 from dlnotes.datasets.glove_path import glove_path
 from dlnotes.datasets.japanese_vowels import japanese_vowels
 from dlnotes.datasets.read_sequences import read_sequences
+from dlnotes.datasets.read_series import read_series
 from dlnotes.datasets.read_table import read_table
 from dlnotes.datasets.read_texts import read_texts
 from dlnotes.datasets.shampoo import shampoo
@@ -26,6 +27,7 @@ __all__ = [
     "japanese_vowels",
     "read_films",
     "read_sequences",
+    "read_series",
     "read_table",
     "read_texts",
     "shampoo",
