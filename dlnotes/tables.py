@@ -473,8 +473,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
 
     A scikit-learn transformer. Each column that has a table becomes the columns of that table;
     other columns pass through unchanged. A value without a row gets the row `<unseen>`; a missing
-    one the row `<missing>`, or `<unseen>` where there is no such row. `fit` learns nothing: a new
-    or loaded transformer can be used at once.
+    one the row `<missing>`, or `<unseen>` where there is no such row. `fit` only records the names
+    of the columns: a new or loaded transformer can transform at once.
 
     Reference: Guo & Berkhahn 2016, https://arxiv.org/abs/1604.06737, section V; notes 002:1291.
 

@@ -8,6 +8,7 @@ from dlnotes.datasets.glosses import glosses
 from dlnotes.datasets.glove_full import glove
 from dlnotes.datasets.glove_path import glove_path
 from dlnotes.datasets.japanese_vowels import japanese_vowels
+from dlnotes.datasets.read_rows import read_rows
 from dlnotes.datasets.read_sequences import read_sequences
 from dlnotes.datasets.read_series import read_series
 from dlnotes.datasets.read_table import read_table
@@ -26,6 +27,7 @@ __all__ = [
     "glove_path",
     "japanese_vowels",
     "read_films",
+    "read_rows",
     "read_sequences",
     "read_series",
     "read_table",
