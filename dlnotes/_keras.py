@@ -7,6 +7,7 @@ one, so a warning that matters is still seen. Every module of the library takes 
 """
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 import re
@@ -18,6 +19,7 @@ HARMLESS = re.compile(
     r"|oneDNN custom operations are on"
     r"|Could not find cuda drivers on your machine"
     r"|This TensorFlow binary is optimized to use available CPU instructions"
+    r"|oneDNN supports DT_BOOL only on platforms with AVX-512"
     r"|^To enable the following instructions: .* rebuild TensorFlow"
 )
 HARMLESS_WITHOUT_A_GPU = re.compile(r"failed call to cuInit")
@@ -65,3 +67,19 @@ def _import_keras():
 
 
 keras = _import_keras()
+
+
+def settle():
+    """Prepares a process for a whole recipe: no line of TensorFlow between those of the recipe.
+
+    The last start-up line comes with the first boolean operation, and is drawn out here. The
+    warnings about retracing go, since a recipe builds many models on purpose. Both suit a process
+    of one's own: the devices are initialised here, which importing the library leaves to its user.
+    """
+    with _only_warnings_that_matter():
+        keras.ops.transpose(keras.ops.zeros((2, 3), "bool"))
+    logging.getLogger("tensorflow").addFilter(_is_about_something_else_than_retracing)
+
+
+def _is_about_something_else_than_retracing(record):
+    return "triggered tf.function retracing" not in record.getMessage()

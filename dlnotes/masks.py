@@ -4,6 +4,7 @@ import inspect
 import warnings
 
 from dlnotes._keras import keras
+from dlnotes._snapshot import Snapshot, recurrent_states
 from dlnotes.errors import InputError
 import numpy as np
 
@@ -168,15 +169,14 @@ def mask_report(model, x):
     0.5
     """
     observer = _Observer()
-    states = [(state, keras.ops.copy(state)) for state in _recurrent_states(model)]
+    states = Snapshot(recurrent_states(model))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Layer .* does not support masking", UserWarning)
         observed = observer.observe(model)
         try:
             observed(x, training=False)
         finally:
-            for state, value in states:
-                state.assign(value)
+            states.restore()
     return observer.report()
 
 
@@ -318,11 +318,3 @@ def _as_functional(model):
     if isinstance(model, keras.Sequential):
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     return keras.Model(model.input, model.output, name=model.name)
-
-
-def _recurrent_states(model):
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _recurrent_states(layer)
-        elif getattr(layer, "stateful", False):
-            yield from keras.tree.flatten(layer.states)

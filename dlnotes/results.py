@@ -4,7 +4,7 @@ import datetime
 import json
 import time
 
-from dlnotes import session
+from dlnotes import runs, session
 from dlnotes.errors import InputError
 from dlnotes.fingerprint import fingerprint
 from dlnotes.machine import machine, peak_memory_mib, versions
@@ -34,6 +34,7 @@ def record(recipe, seeds, arguments, progress=None):
             f"Cannot write the results to {folder} ({error.strerror}). Record from a checkout."
         ) from error
     module = recipe.load()
+    runs.settle()
     seconds, reports = [], []
     for seed in range(seeds):
         with session.opened(session.Session(recipe, progress)):

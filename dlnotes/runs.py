@@ -58,6 +58,7 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
     interrupted = False
     try:
         module = recipe.load()
+        settle()
         logs = part / "tensorboard" if tensorboard else None
         with (
             progress_for(recipe, quiet) as progress,
@@ -92,6 +93,14 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Outcome(report, folder, tuple(files), interrupted)
+
+
+def settle():
+    """Quietens TensorFlow for a run, if the recipe that was loaded uses Keras at all."""
+    if "keras" in sys.modules:
+        from dlnotes import _keras
+
+        _keras.settle()
 
 
 def _new_folder(parent, started):

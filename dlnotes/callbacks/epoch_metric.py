@@ -1,7 +1,7 @@
 """A score of the whole validation set after each epoch, such as ROC-AUC."""
 
 from dlnotes._keras import keras
-from dlnotes.callbacks._snapshot import Snapshot, changed_by_predict
+from dlnotes._snapshot import Snapshot, changed_by_predict
 from dlnotes.errors import InputError
 import numpy as np
 

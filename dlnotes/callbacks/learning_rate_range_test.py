@@ -1,8 +1,8 @@
 """Trying every learning rate in one short run, to choose one."""
 
 from dlnotes._keras import keras
+from dlnotes._snapshot import Snapshot, everything
 from dlnotes.callbacks._schedule import settable_optimizer, steps_ahead
-from dlnotes.callbacks._snapshot import Snapshot, everything
 from dlnotes.errors import InputError, check_at_least
 import numpy as np
 
