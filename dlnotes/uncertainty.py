@@ -183,7 +183,8 @@ def _compiled(function):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, autograph=False)
+        traced = tf.function(function, autograph=False)
+        return lambda x, seeds: traced.get_concrete_function(x, seeds)(x, seeds)
     if backend == "jax":
         import jax
 
@@ -469,6 +470,37 @@ def expected_calibration_error(labels, probabilities, bins=10):
     return np.abs(gaps).sum() / len(labels)
 
 
+def classification_scores(labels, probabilities):
+    """The scores of predicted probabilities that belong side by side.
+
+    Args:
+        labels: Integer array of shape `(rows,)`.
+        probabilities: Array of shape `(rows, classes)`.
+
+    Returns:
+        Dictionary of floats: `nll` (`negative_log_likelihood`), `accuracy`, `ece`
+        (`expected_calibration_error`) and `brier`.
+
+    Raises:
+        InputError: If shapes do not fit, or the values are no probabilities.
+
+    Example:
+
+    >>> from dlnotes import uncertainty
+    >>> scores = uncertainty.classification_scores([0, 1], [[1.0, 0.0], [0.5, 0.5]])
+    >>> {name: round(score, 3) for name, score in scores.items()}
+    {'nll': 0.347, 'accuracy': 0.5, 'ece': 0.25, 'brier': 0.25}
+    """
+    labels, probabilities = _labelled(labels, probabilities)
+    scores = {
+        "nll": negative_log_likelihood(labels, probabilities),
+        "accuracy": np.mean(probabilities.argmax(axis=1) == labels),
+        "ece": expected_calibration_error(labels, probabilities),
+        "brier": brier(labels, probabilities),
+    }
+    return {name: float(score) for name, score in scores.items()}
+
+
 def gaussian_negative_log_likelihood(targets, samples, precision):
     """Mean negative log density of targets under a mixture of Gaussians, one for each pass.
 
@@ -500,6 +532,33 @@ def gaussian_negative_log_likelihood(targets, samples, precision):
         raise InputError(f"`precision` is {precision}, but must be above 0.")
     distances, outputs = _squared_distances(targets, samples)
     return _mixture_score(distances, outputs, precision)
+
+
+def regression_scores(targets, samples, precision):
+    """The scores of sampled predictions that belong side by side.
+
+    Args:
+        targets: Array of shape `(rows,)` or `(rows, outputs)`.
+        samples: Array of shape `(passes, rows)` or `(passes, rows, outputs)`.
+        precision: Float, one over the variance of the noise, as `fit_precision` finds it.
+
+    Returns:
+        Dictionary of floats: `nll` (`gaussian_negative_log_likelihood`) and `rmse`, the root mean
+        squared error of the mean over the passes.
+
+    Raises:
+        InputError: If shapes do not fit, or the precision is not above 0.
+
+    Example:
+
+    >>> from dlnotes import uncertainty
+    >>> scores = uncertainty.regression_scores([0.0], [[0.0], [1.0]], precision=1.0)
+    >>> {name: round(score, 3) for name, score in scores.items()}
+    {'nll': 1.138, 'rmse': 0.5}
+    """
+    nll = gaussian_negative_log_likelihood(targets, samples, precision)
+    distances, outputs = _squared_distances(targets, np.mean(samples, axis=0, keepdims=True))
+    return {"nll": float(nll), "rmse": float(np.sqrt(distances.mean() / outputs))}
 
 
 def fit_precision(targets, samples):

@@ -2,6 +2,7 @@ from dlnotes import builders, saving
 from dlnotes.errors import InputError
 from dlnotes.uncertainty import (
     brier,
+    classification_scores,
     expected_calibration_error,
     fit_precision,
     gaussian_negative_log_likelihood,
@@ -9,6 +10,7 @@ from dlnotes.uncertainty import (
     mutual_information,
     negative_log_likelihood,
     predictive_entropy,
+    regression_scores,
 )
 import keras
 from keras import layers
@@ -343,14 +345,16 @@ def test_a_shared_mask_inside_recurrent_layers():
     assert len(np.unique(samples[:, 0, 0])) > 6
 
 
-@keras.saving.register_keras_serializable(package="tests")
 class Recorder(layers.Layer):
-    """Notes how many rows each call has."""
+    """Notes how often it is traced, and how many rows each call really has."""
 
-    rows: list = []  # noqa: RUF012
+    def __init__(self):
+        super().__init__()
+        self.traces, self.rows = 0, []
 
     def call(self, inputs):
-        self.rows.append(inputs.shape[0])
+        self.traces += 1
+        tf.py_function(lambda rows: self.rows.append(int(rows)), [tf.shape(inputs)[0]], [])
         return inputs
 
 
@@ -359,27 +363,18 @@ class Recorder(layers.Layer):
     ("rows", "passes", "batch_size"), [(7, 10, 20), (10, 7, 4), (5, 3, 1), (2, 50, 16)]
 )
 def test_no_call_has_more_rows_than_the_batch_size(rows, passes, batch_size, shared_mask):
-    model = keras.Sequential([keras.Input((2,)), Recorder(), layers.Dropout(0.5)])
+    recorder = Recorder()
+    model = keras.Sequential([keras.Input((2,)), recorder, layers.Dropout(0.5)])
+    recorder.traces = 0
     x = np.arange(1, 2 * rows + 1, dtype="float32").reshape(rows, 2)
-    Recorder.rows.clear()
-    tf.config.run_functions_eagerly(True)
-    try:
-        samples = mc_predict(
-            model, x, passes, batch_size, seed=0, return_samples=True, shared_mask=shared_mask
-        ).samples
-    finally:
-        tf.config.run_functions_eagerly(False)
-    assert max(Recorder.rows) <= batch_size
-    assert rows * passes <= sum(Recorder.rows) <= 1.5 * rows * passes
+    samples = mc_predict(
+        model, x, passes, batch_size, seed=0, return_samples=True, shared_mask=shared_mask
+    ).samples
+    assert recorder.traces == 1
+    assert max(recorder.rows) <= batch_size
+    assert rows * passes <= sum(recorder.rows) <= 1.5 * rows * passes
     assert samples.shape == (passes, rows, 2)
     assert ((samples == 0) | (samples == 2 * x)).all()
-
-
-def test_the_graph_is_traced_once(rng):
-    model = keras.Sequential([keras.Input((2,)), Recorder(), layers.Dropout(0.5)])
-    Recorder.rows.clear()
-    mc_predict(model, np.ones((10, 2)), passes=7, batch_size=4)
-    assert len(Recorder.rows) == 1
 
 
 def test_activation_turns_each_sample_into_probabilities_before_averaging(rng):
@@ -572,6 +567,17 @@ def test_expected_calibration_error_on_the_edge_of_a_bin():
     assert expected_calibration_error([0, 1], np.eye(2)) == 0
 
 
+def test_classification_scores(classified):
+    probabilities, labels = classified[0].mean(axis=0), classified[1]
+    right = [row.argmax() == label for row, label in zip(probabilities, labels, strict=True)]
+    assert classification_scores(labels, probabilities) == {
+        "nll": negative_log_likelihood(labels, probabilities),
+        "accuracy": sum(right) / 40,
+        "ece": expected_calibration_error(labels, probabilities),
+        "brier": brier(labels, probabilities),
+    }
+
+
 def likelihood_by_hand(targets, samples, precision):
     """Equation 8 for one row after the other, in its product form."""
     total = 0
@@ -600,6 +606,18 @@ def test_flat_targets_meet_the_column_of_a_network(rng):
     actual = gaussian_negative_log_likelihood(targets, samples, 2.0)
     assert actual == gaussian_negative_log_likelihood(targets[:, None], samples, 2.0)
     assert actual == gaussian_negative_log_likelihood(targets, samples[..., 0], 2.0)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_regression_scores(rng, outputs):
+    targets, samples = rng.normal(size=(6, outputs)), rng.normal(size=(5, 6, outputs))
+    squares = 0
+    for row in range(6):
+        for output in range(outputs):
+            squares += (sum(samples[:, row, output]) / 5 - targets[row, output]) ** 2
+    scores = regression_scores(targets, samples, 2.0)
+    assert scores["nll"] == gaussian_negative_log_likelihood(targets, samples, 2.0)
+    assert_equal(scores["rmse"], np.sqrt(squares / (6 * outputs)), 1e-12)
 
 
 @pytest.mark.parametrize(("spread", "outputs"), [(0.0, 1), (0.1, 1), (1.0, 2), (30.0, 1)])
