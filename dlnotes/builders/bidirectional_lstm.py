@@ -2,6 +2,7 @@
 
 from dlnotes._keras import keras
 from dlnotes.errors import InputError, check_at_least
+from dlnotes.masks import step_mask
 
 MERGE_MODES = ("concat", "sum", "ave", "mul", None)
 
@@ -32,9 +33,9 @@ def bidirectional_lstm(
     layer of one stack sees the other.
 
     Padded steps change nothing: the mask is computed from the inputs and handed to every recurrent
-    layer explicitly, so it survives layers that drop masks. For targets per step, give the loss the
-    mask too (`sample_weight` of shape `(batch, steps)`, zero on padded steps): Keras versions
-    differ in whether they do it for you.
+    layer explicitly, so it survives layers that drop masks. For targets per step, give the loss
+    `sample_weight=dlnotes.masks.step_weights(x)`: Keras versions differ in whether the mask reaches
+    the loss by itself.
 
     Reference: Schuster, Paliwal, "Bidirectional recurrent neural networks", 1997; for `None`:
     Peters et al., "Deep contextualized word representations", 2018, section 3.1; notes
@@ -76,9 +77,7 @@ def bidirectional_lstm(
     """
     _check(input_shape, layers, merge_mode)
     inputs = keras.Input(input_shape, name="inputs")
-    mask = None
-    if mask_value is not None:
-        mask = keras.ops.any(keras.ops.not_equal(inputs, mask_value), axis=-1)
+    mask = None if mask_value is None else step_mask(inputs, mask_value)
     sequences = [True] * (layers - 1) + [return_sequences]
     if merge_mode is None:
         forward = _one_way(inputs, mask, units, sequences, dropout, backwards=False)
