@@ -5,20 +5,19 @@ import numpy as np
 import pandas as pd
 
 
-def read_series(path, target=None, *, least=2):
+def read_series(path, target=None):
     """Reads one column of a CSV file as a series, in the order of the rows.
 
     Args:
         path: Path of a CSV file with a header line, the oldest row first.
         target: String, the column. Defaults to `None`: the only column that holds numbers.
-        least: Integer, how many rows there must be. Defaults to `2`.
 
     Returns:
         A `pandas.Series` of floats, named like the column.
 
     Raises:
-        InputError: If the file cannot be read, the column is missing or cannot be told, a row has
-            no finite number, or there are too few rows.
+        InputError: If the file cannot be read or has no rows, the column is missing or cannot be
+            told, or a row has no finite number.
 
     Example:
 
@@ -41,8 +40,8 @@ def read_series(path, target=None, *, least=2):
             f"Column {name!r} of {str(path)!r} holds {table[name].iloc[wrong[0]]!s} in row "
             f"{wrong[0] + 1} below the header, but every row needs a number. Fill or drop it."
         )
-    if len(numbers) < least:
-        raise InputError(f"{str(path)!r} has {len(numbers)} rows, but at least {least} are needed.")
+    if not len(numbers):
+        raise InputError(f"{str(path)!r} has a header, but no rows.")
     return numbers
 
 
