@@ -50,14 +50,11 @@ OTHERS = ["month", "weekday", "hour", "temperature", "wind_speed", "pressure"]
 
 def load(csv, target, time, samples):
     """Features, target, and what colours the map; the rows in order of time."""
-    if csv:
-        table, colour = datasets.read_rows(csv, target, time), target
-        features = table.drop(columns=[target, time], errors="ignore")
-    else:
-        table, target, colour = datasets.flights(), "air_time", "distance"
-        features = table[CATEGORIES + OTHERS]
+    table = datasets.read_rows(csv, target, time) if csv else datasets.flights()
+    columns = table.columns.drop([target, time], errors="ignore") if csv else CATEGORIES + OTHERS
+    target, colour = (target, target) if csv else ("air_time", "distance")
     rows = np.unique(np.linspace(0, len(table) - 1, samples).astype(int))
-    return features.iloc[rows], table[target].to_numpy()[rows], table[colour].to_numpy()[rows]
+    return table[columns].iloc[rows], table[target].to_numpy()[rows], table[colour].iloc[rows]
 
 
 # %% [markdown]
@@ -220,9 +217,9 @@ def run(
         time: Its column with the time of each row. Without it the rows are only shuffled.
         categories: Its columns to embed, separated by commas. By default those with texts.
     """
-    errors.check_at_least(1, epochs=epochs)
+    errors.check_at_least(1, epochs=epochs, samples=samples)
     features, y, colour = load(csv, target, time, samples)
-    errors.check_at_least(60, samples=len(y))
+    errors.check_at_least(60, samples=samples, rows=len(y))
     report = Report(__file__, metric="mae", better="lower")
     orders = {"shuffled": np.random.default_rng(seed).permutation(len(y))}
     orders |= {"time-ordered": np.arange(len(y))} if time or not csv else {}
@@ -230,11 +227,13 @@ def run(
         parts = np.split(order, [len(y) * 7 // 10, len(y) * 8 // 10])
         x = [features.iloc[rows] for rows in parts]
         encoder = tables.EntityEncoder(categories and categories.split(","), min_count=3).fit(x[0])
-        errors.check_at_least(1, categories=len(encoder.categorical_))
+        if not encoder.categorical_:
+            raise errors.InputError("No column holds texts: name some as `--categories`.")
         vectors = compare(report, task, encoder, x, [y[rows] for rows in parts], epochs, seed)
     show_traps(report, encoder, x[0], x[2])
-    shades = pd.Series(colour[parts[0]]).groupby(x[0][vectors.index.name].to_numpy()).mean()
-    figure = figures.embedding_map(vectors.loc[shades.index], colours=shades.to_numpy())
+    shades = colour.loc[x[0].index].groupby(x[0][vectors.index.name]).mean()
+    title = f"{shades.index.name}, coloured by {shades.name}"
+    figure = figures.embedding_map(vectors.loc[shades.index], None, shades.to_numpy(), title=title)
     report.figure("map", figure, figures.alternative_text(figure))
     return report
 
@@ -251,7 +250,8 @@ The last lines of each table: the same vectors in models that know nothing of ne
 gain over the codes.
 
 The map: its colour is the distance (for a table of your own, the target), which the network has never
-seen. Places at one distance lie together, and the long axis runs from near to far.
+seen. Places at one distance lie together, and the long axis runs from far to near or back. Levels with
+fewer than three rows share a point.
 """
 
 # %%
