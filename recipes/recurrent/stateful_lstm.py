@@ -29,7 +29,7 @@ from dlnotes.report import Report
 import keras
 import numpy as np
 
-STREAMS, WINDOW, DELAYS, BATCH, PASSES = 16, 4, 8, 2, 20
+STREAMS, WINDOW, DELAYS, BATCH, PASSES = 16, 4, 8, 2, 30
 ECHOES = {"stateless": 0, "stateful": 0, "stateful, longest echo alone": DELAYS - 1}
 
 # %% [markdown]
@@ -73,7 +73,7 @@ def hear_echoes(report, epochs, samples, seed):
         keras.utils.set_random_seed(seed)
         model = build(stateful, STREAMS, DELAYS - first, units=32)
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile(keras.optimizers.Adam(0.01), loss, steps_per_execution=10)
+        model.compile(keras.optimizers.Adam(0.01), loss)
         reset, watch = ResetStates(), report.watch(variant, task="echo", seed=seed)
         options = {"batch_size": STREAMS, "verbose": 0, "callbacks": [watch, *[reset] * stateful]}
         model.fit(x, y[..., first:], epochs=epochs, shuffle=False, **options)
@@ -182,7 +182,7 @@ one change to the next, by least squares.
 
 # %%
 def run(
-    epochs: int = 15,
+    epochs: int = 10,
     samples: int = 480,
     seed: int = 0,
     repeats: int = 5,
@@ -193,7 +193,7 @@ def run(
     """Asks for echoes from beyond the window, then forecasts a series month after month.
 
     Args:
-        epochs: Passes over the echo streams; twenty times as many over the months.
+        epochs: Passes over the echo streams; thirty times as many over the months.
         samples: Steps of each echo stream.
         seed: Seed of the bits and of the first weights; repeat number i of the forecast takes seed + i.
         repeats: Trainings of each forecasting network, from different weights.
