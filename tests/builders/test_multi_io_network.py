@@ -65,6 +65,29 @@ def test_a_shared_extractor_is_counted_once(x):
     assert_equal(features[:, :4], features[:, 4:8])
 
 
+def test_the_gradients_of_a_shared_extractor_add_up(x):
+    plain = multi_io_network(INPUTS, OUTPUTS, units=4)
+    shared = multi_io_network(INPUTS, OUTPUTS, units=4, shared=SHARED)
+    plain.get_layer("now_extractor").set_weights(plain.get_layer("before_extractor").get_weights())
+    start = plain.get_layer("before_extractor").get_weights()
+    for layer in shared.layers:
+        twin = "before_extractor" if layer.name == "weather" else layer.name
+        if layer.name.startswith("dense"):
+            twin = next(one.name for one in plain.layers if one.name.startswith("dense"))
+        layer.set_weights(plain.get_layer(twin).get_weights())
+    steps = {}
+    for model in (plain, shared):
+        model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=True)
+        model.fit(x, {"late": np.ones((6, 2)), "delay": np.ones((6, 1))}, verbose=0)
+        for layer in model.layers:
+            if layer.name in ("weather", "before_extractor", "now_extractor"):
+                pairs = zip(layer.get_weights(), start, strict=True)
+                steps[layer.name] = [after - before for after, before in pairs]
+    pairs = zip(steps["before_extractor"], steps["now_extractor"], strict=True)
+    assert_equal(steps["weather"], [one + other for one, other in pairs])
+    assert np.abs(steps["weather"][0]).max() > 0.01
+
+
 def test_one_input_needs_no_joining(x):
     model = multi_io_network({"now": (3,)}, {"delay": 1})
     assert set(model.predict({"now": x["now"]}, verbose=0)) == {"delay"}
