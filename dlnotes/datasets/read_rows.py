@@ -1,6 +1,6 @@
 """A table of one's own with its columns as they are."""
 
-from dlnotes.errors import InputError
+from dlnotes.datasets._csv import check_column, check_every_row, read_csv
 import numpy as np
 import pandas as pd
 
@@ -32,32 +32,16 @@ def read_rows(path, target, time=None):
     >>> datasets.read_rows(path, "sales", time="day")["shop"].tolist()
     ['B', 'A']
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {str(path)!r} as a CSV file: {error}") from error
-    for argument, column in {"target": target, "time": time}.items():
-        if column not in table and (argument, column) != ("time", None):
-            raise InputError(
-                f"`{argument}` is {column!r}, but must be a column of {str(path)!r}, one of: "
-                f"{', '.join(table)}."
-            )
+    table = read_csv(path)
+    check_column(path, table, "target", target)
     numbers = pd.to_numeric(table[target], errors="coerce").astype("float64")
-    _check_every_row(np.isfinite(numbers), table[target], path, "a number")
+    check_every_row(path, "target", table[target], np.isfinite(numbers), "a number")
     table = table.assign(**{target: numbers})
     if time is None:
         return table
+    check_column(path, table, "time", time)
     times = table[time]
     if not pd.api.types.is_numeric_dtype(times):
         times = pd.to_datetime(times, errors="coerce", format="ISO8601", utc=True)
-    _check_every_row(times.notna(), table[time], path, "a time such as 2013-12-31 09:30")
+    check_every_row(path, "time", table[time], times.notna(), "a time such as 2013-12-31 09:30")
     return table.iloc[np.argsort(times.to_numpy(), kind="stable")].reset_index(drop=True)
-
-
-def _check_every_row(fits, column, path, needed):
-    wrong = np.flatnonzero(~fits)
-    if len(wrong):
-        raise InputError(
-            f"Column {column.name!r} of {str(path)!r} holds {column.iloc[wrong[0]]!s} in row "
-            f"{wrong[0] + 1} below the header, but every row needs {needed}. Fill or drop it."
-        )

@@ -1,6 +1,6 @@
 """A series of one's own from a CSV file."""
 
-from dlnotes.errors import InputError
+from dlnotes.datasets._csv import check_column, check_every_row, check_length, read_csv
 import numpy as np
 import pandas as pd
 
@@ -28,31 +28,11 @@ def read_series(path, target=None):
     >>> datasets.read_series(path).tolist()
     [5.0, 7.0]
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {str(path)!r} as a CSV file: {error}") from error
-    name = _column(table, target, path)
-    numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
-    wrong = np.flatnonzero(~np.isfinite(numbers))
-    if len(wrong):
-        raise InputError(
-            f"Column {name!r} of {str(path)!r} holds {table[name].iloc[wrong[0]]!s} in row "
-            f"{wrong[0] + 1} below the header, but every row needs a number. Fill or drop it."
-        )
-    if not len(numbers):
-        raise InputError(f"{str(path)!r} has a header, but no rows.")
-    return numbers
-
-
-def _column(table, target, path):
+    table = read_csv(path)
     numeric = [column for column in table if pd.api.types.is_numeric_dtype(table[column])]
-    if target in table:
-        return target
-    if target is None and len(numeric) == 1:
-        return numeric[0]
-    given = "is not given" if target is None else f"is {target!r}"
-    raise InputError(
-        f"`target` {given}, but must be a column of {str(path)!r}, one of: "
-        f"{', '.join(map(str, table))}."
-    )
+    name = numeric[0] if target is None and len(numeric) == 1 else target
+    check_column(path, table, "target", name)
+    check_length(path, table, 1)
+    numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
+    check_every_row(path, "target", table[name], np.isfinite(numbers), "a number")
+    return numbers

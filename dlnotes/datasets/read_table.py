@@ -1,5 +1,6 @@
 """A table of one's own as inputs and targets."""
 
+from dlnotes.datasets._csv import check_column, check_every_row, check_length, read_csv
 from dlnotes.datasets.dataset import Dataset, Split
 from dlnotes.errors import InputError
 import numpy as np
@@ -41,8 +42,8 @@ def read_table(table, target, *, rows=None, seed=0):
     >>> x.shape
     (12, 1)
     """
-    frame = table if isinstance(table, pd.DataFrame) else _read(table)
-    _check(frame, target)
+    frame = table if isinstance(table, pd.DataFrame) else read_csv(table)
+    _check("the table" if frame is table else table, frame, target)
     order = np.random.default_rng(seed).permutation(len(frame))[:rows]
     parts = np.split(order, [len(order) * 6 // 10, len(order) * 8 // 10])
     y = _codes_or_numbers(frame[target])
@@ -52,28 +53,12 @@ def read_table(table, target, *, rows=None, seed=0):
     return Dataset(*(Split(inputs, y[part]) for inputs, part in zip(x, parts, strict=True)))
 
 
-def _read(path):
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {str(path)!r} as a table: {error}") from error
-
-
-def _check(frame, target):
-    if target not in frame:
-        raise InputError(
-            f"`target` is {target!r}, but must be one of the columns: {', '.join(map(str, frame))}."
-        )
+def _check(source, frame, target):
+    check_column(source, frame, "target", target)
     if frame.shape[1] < 2:
         raise InputError("The table has no column besides the target.")
-    if len(frame) < LEAST_ROWS:
-        raise InputError(f"The table has {len(frame)} rows, but at least {LEAST_ROWS} are needed.")
-    missing = np.flatnonzero(frame[target].isna())
-    if len(missing):
-        raise InputError(
-            f"`target`: column {target!r} has no value in row {missing[0] + 1} below the header. "
-            "Leave such rows out."
-        )
+    check_length(source, frame, LEAST_ROWS)
+    check_every_row(source, "target", frame[target], frame[target].notna(), "a value")
     for column in frame.select_dtypes("number"):
         if np.isinf(frame[column].to_numpy("float64")).any():
             where = f"`target`: column {column!r}" if column == target else f"Column {column!r}"

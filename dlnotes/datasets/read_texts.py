@@ -1,7 +1,7 @@
 """Labelled texts of one's own."""
 
+from dlnotes.datasets._csv import check_column, check_every_row, check_length, read_csv
 from dlnotes.errors import InputError
-import numpy as np
 import pandas as pd
 
 LEAST_ROWS = 10
@@ -34,23 +34,11 @@ def read_texts(path, text="text", label="label"):
     >>> datasets.read_texts(path, text="review", label="stars").iloc[0].tolist()
     ['a bore', '1']
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(f"Cannot read {str(path)!r} as a table: {error}") from error
+    table = read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
     for argument, column in {"text": text, "label": label}.items():
-        if column not in table:
-            raise InputError(
-                f"`{argument}` is {column!r}, but must be one of the columns: {', '.join(table)}."
-            )
-        missing = np.flatnonzero(table[column].isna())
-        if len(missing):
-            raise InputError(
-                f"`{argument}`: column {column!r} has no value in row {missing[0] + 1} below the "
-                "header. Leave such rows out."
-            )
-    if len(table) < LEAST_ROWS:
-        raise InputError(f"{path} has {len(table)} rows, but at least {LEAST_ROWS} are needed.")
+        check_column(path, table, argument, column)
+        check_every_row(path, argument, table[column], table[column].notna(), "a value")
+    check_length(path, table, LEAST_ROWS)
     if table[label].nunique() < 2:
         raise InputError(
             f"`label`: column {label!r} holds {table[label][0]!r} only, but must hold at least two "

@@ -45,8 +45,8 @@ def test_rows_of_one_time_keep_their_order(write):
 @pytest.mark.parametrize(
     ("text", "time", "message"),
     [
-        ("day,sale\n1,2\n", None, r"`target` is 'sales', .*rows\.csv', one of: day, sale\."),
-        ("day,sales\n1,2\n", "date", r"`time` is 'date', but must be a column .*: day, sales\."),
+        ("day,sale\n1,2\n", None, r"`target` is 'sales', .* columns of .*rows\.csv: day, sale\."),
+        ("day,sales\n1,2\n", "date", r"`time` is 'date', but must be one of .*: day, sales\."),
         ("day,sales\n1,2\n1,\n", None, r"'sales' .* holds nan in row 2 .* needs a number"),
         ("day,sales\n1,two\n", None, r"'sales' .* holds two in row 1 below the header"),
         ("day,sales\n1,inf\n", None, r"'sales' .* holds inf in row 1 below the header"),
@@ -62,5 +62,5 @@ def test_what_does_not_fit_is_said(write, text, time, message):
 
 
 def test_without_a_target_the_columns_are_named(write):
-    with pytest.raises(InputError, match=r"`target` is None, but must be a column"):
+    with pytest.raises(InputError, match=r"`target` is not given, but must be one"):
         datasets.read_rows(write("day,sales\n1,2\n"), None)

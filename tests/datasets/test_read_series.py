@@ -23,12 +23,16 @@ def test_the_named_column_or_the_only_one_with_numbers(write):
 @pytest.mark.parametrize(
     ("text", "target", "message"),
     [
-        ("month,sales\na,1\nb,2\n", "sale", r"`target` is 'sale', .* one of: month, sales\."),
-        ("a,b\n1,1\n2,2\n", None, r"`target` is not given, .* one of: a, b\."),
+        (
+            "month,sales\na,1\nb,2\n",
+            "sale",
+            r"`target` is 'sale', .* columns of .*series\.csv: month, sales\.",
+        ),
+        ("a,b\n1,1\n2,2\n", None, r"`target` is not given, .* columns of .*series\.csv: a, b\."),
         ("month,sales\na,1\nb,\nc,3\n", None, r"'sales' .* holds nan in row 2 below the header"),
         ("month,sales\na,1\nb,two\n", "sales", r"'sales' .* holds two in row 2 below the header"),
         ("month,sales\na,1\nb,inf\n", "sales", r"'sales' .* holds inf in row 2 below the header"),
-        ("month,sales\n", "sales", r"has a header, but no rows"),
+        ("month,sales\n", "sales", r"has 0 rows, but at least 1"),
         ("", None, r"Cannot read .*series\.csv' as a CSV file"),
     ],
 )

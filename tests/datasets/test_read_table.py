@@ -93,9 +93,13 @@ def test_a_file_reads_like_the_frame_and_rows_and_seed_choose(frame, tmp_path):
 @pytest.mark.parametrize(
     ("change", "target", "message"),
     [
-        ({}, "prize", "`target` is 'prize', but must be one of the columns: row, gaps, kind"),
-        ({}, None, "`target` is None"),
-        ({}, "gaps", "column 'gaps' has no value in row 1 below the header"),
+        (
+            {},
+            "prize",
+            r"`target` is 'prize', but must be one .* of the table: row, gaps, kind",
+        ),
+        ({}, None, "`target` is not given"),
+        ({}, "gaps", "column 'gaps' of the table holds nan in row 1 below"),
         ({"price": np.inf}, "price", "column 'price' holds infinite numbers"),
         ({"price": np.inf}, "row", "Column 'price' holds infinite numbers"),
     ],
@@ -110,8 +114,8 @@ def test_errors_of_size_and_file(frame, tmp_path):
         read_table(frame[:9], "price")
     with pytest.raises(InputError, match="no column besides the target"):
         read_table(frame[["price"]], "price")
-    with pytest.raises(InputError, match=r"Cannot read '.*missing.csv' as a table: .*No such file"):
+    with pytest.raises(InputError, match=r"Cannot read '.*missing.csv' as .*: .*No such file"):
         read_table(tmp_path / "missing.csv", "y")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(InputError, match=r"Cannot read .* as a table: No columns"):
+    with pytest.raises(InputError, match=r"Cannot read .* as a CSV file: No columns"):
         read_table(tmp_path / "empty.csv", "y")

@@ -22,17 +22,17 @@ def test_texts_and_labels_come_as_they_stand(tmp_path):
 
 
 def test_what_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"Cannot read .*missing.csv' as a table: .*No such file"):
+    with pytest.raises(InputError, match=r"Cannot read .*missing.csv' as .*: .*No such file"):
         read(tmp_path / "missing.csv")
     path = write(tmp_path, *["1,good,5", "2,bad,1"] * 5)
-    with pytest.raises(InputError, match=r"`text` is 'text', .* columns: id, review, stars"):
+    with pytest.raises(InputError, match=r"`text` is 'text', .* columns .*: id, review, stars"):
         datasets.read_texts(path, label="stars")
-    with pytest.raises(InputError, match=r"`label` is 'label', .* columns: id, review, stars"):
+    with pytest.raises(InputError, match=r"`label` is 'label', .* columns .*: id, review, stars"):
         datasets.read_texts(path, text="review")
     rows = ["1,good,5", "2,bad,1"] * 5
-    with pytest.raises(InputError, match="`text`: column 'review' has no value in row 3"):
+    with pytest.raises(InputError, match=r"`text`: column 'review' of .* nan in row 3 .* a value"):
         read(write(tmp_path, *rows[:2], "3,,5", *rows))
-    with pytest.raises(InputError, match="`label`: column 'stars' has no value in row 11"):
+    with pytest.raises(InputError, match=r"`label`: column 'stars' of .* nan in row 11 "):
         read(write(tmp_path, *rows, "3,good,"))
     with pytest.raises(InputError, match="has 2 rows, but at least 10 are needed"):
         read(write(tmp_path, *rows[:2]))
