@@ -215,10 +215,10 @@ def run(
         encoder.export(handle, verbose=False)
         show_traps(report, handle, [array[:50] for array in rest])
     variants = {
-        "from nothing": (lambda: build_encoder(vocabulary), 0.005),
-        "from word vectors": (lambda: build_encoder(vocabulary, [table]), 0.001),
         "module, frozen": (lambda: layers.SavedModelLayer(handle), 0.005),
         "module, fine-tuned": (lambda: layers.SavedModelLayer(handle, trainable=True), 0.001),
+        "from nothing": (lambda: build_encoder(vocabulary), 0.005),
+        "from word vectors": (lambda: build_encoder(vocabulary, [table]), 0.001),
     }
     for size in (50, 500):
         compare(report, [array[:size] for array in rest], test, variants, epochs, seed)
