@@ -137,7 +137,7 @@ def draw(report, accuracies, forecasts, truth):
 
     means = {variant: runs.mean(axis=0) for variant, runs in forecasts.items()}
     steps = np.arange(len(truth)) + 1
-    figure = figures.prediction_band(steps, means, samples=forecasts, truth=truth)
+    figure = figures.prediction_band(steps, means, samples=forecasts, truth=truth, title="Forecast")
     for axis in figure.axes:
         axis.set(xlabel="step of the test part", ylabel="")
     report.figure("forecast", figure, figures.alternative_text(figure))
@@ -232,7 +232,7 @@ def run(
 
 The echoes: up to the edge of the window both networks hear something, beyond it only the one with the
 state, and for it the edge is not even visible. The network that is asked for the longest echo alone
-shows the other side: a state that is carried, but nothing that teaches what to put into it.
+shows the other side: a state that is carried, but hardly anything that teaches what to put into it.
 
 The forecast: whoever expects the same gain from the state here will not find it. The published repeats
 on these months say so too: stateful 103.1 ± 7.1, stateless 95.7 ± 1.9, the best regularised network
