@@ -1,6 +1,6 @@
 """What every builder, layer and callback of the package has to pass."""
 
-from dlnotes import saving
+from dlnotes import recurrent, saving
 import keras
 import keras_tuner
 import numpy as np
@@ -14,10 +14,12 @@ def assert_equal(actual, expected, tolerance=1e-5):
 
 
 def check_saving(model, x, folder, *, batch_size=None):
-    """The model comes back from disk in safe mode, with equal predictions."""
+    """The model comes back from disk in safe mode, with equal predictions from a zero state."""
     path = folder / "model.keras"
     model.save(path)
     loaded = saving.load_model(path)
+    if any(getattr(layer, "stateful", False) for layer in model.layers):
+        recurrent.reset_states(model)
     assert_equal(
         loaded.predict(x, batch_size=batch_size, verbose=0),
         model.predict(x, batch_size=batch_size, verbose=0),

@@ -21,8 +21,9 @@ def lstm(sequence, kernel, recurrent_kernel, bias):
 
 
 def randomise(model, rng):
-    """Gives every weight, biases included, a value that matters."""
+    """Gives every weight, biases included, a value that matters, and returns the model."""
     model.set_weights([rng.normal(scale=0.7, size=w.shape) for w in model.get_weights()])
+    return model
 
 
 def padded(sequences, steps, value=0.0):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from contracts import assert_equal
+from loops import randomise, sigmoid
 
 
 def lstm_loop(weights, x, mask=None, h=None, c=None):
@@ -34,10 +35,6 @@ def lstm_loop(weights, x, mask=None, h=None, c=None):
     return outputs, h, c
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def dense(weights, h):
     kernel, bias = (np.asarray(weight, "float64") for weight in weights)
     return h @ kernel + bias
@@ -52,12 +49,6 @@ def naive(model, x, mask=None, h=None, c=None):
 
 def states(model):
     return [np.asarray(s) for lstm in model.layers if hasattr(lstm, "states") for s in lstm.states]
-
-
-def randomise(model, rng):
-    """Weights large enough that a wrong state shows."""
-    model.set_weights([rng.normal(scale=0.7, size=w.shape) for w in model.get_weights()])
-    return model
 
 
 @pytest.fixture(scope="module")

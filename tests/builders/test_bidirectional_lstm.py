@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from contracts import assert_equal, check_builder
+from loops import lstm, padded, randomise
 
 MODES = ["concat", "sum", "ave", "mul", None]
 MERGE = {
@@ -16,40 +17,12 @@ MERGE = {
 LENGTHS = [5, 2, 4]
 
 
-def sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def lstm(sequence, kernel, recurrent_kernel, bias):
-    """All states of an LSTM over one sequence, step by step."""
-    state = memory = np.zeros(len(recurrent_kernel))
-    states = []
-    for step in sequence:
-        gates = step @ kernel + state @ recurrent_kernel + bias
-        i, f, candidate, o = np.split(gates, 4)
-        memory = sigmoid(f) * memory + sigmoid(i) * np.tanh(candidate)
-        state = sigmoid(o) * np.tanh(memory)
-        states.append(state)
-    return np.array(states)
-
-
 def weights_of_halves(model):
     """Kernel, recurrent kernel and bias of the forward and of the backward half of layer 1."""
     if any(layer.name == "halves" for layer in model.layers):
         return [model.get_layer(name).get_weights() for name in ("forward_1", "backward_1")]
     weights = model.get_layer("bidirectional_1").get_weights()
     return [weights[:3], weights[3:]]
-
-
-def random_weights(model, rng):
-    model.set_weights([rng.normal(scale=0.7, size=w.shape) for w in model.get_weights()])
-
-
-def padded(sequences, steps):
-    batch = np.zeros((len(sequences), steps, sequences[0].shape[1]), "float32")
-    for row, sequence in zip(batch, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return batch
 
 
 @pytest.fixture
@@ -92,7 +65,7 @@ def test_one_layer_equals_two_lstm_loops(merge_mode, return_sequences, sequences
         return_sequences=return_sequences,
         mask_value=0.0,
     )
-    random_weights(model, rng)
+    randomise(model, rng)
     forward_weights, backward_weights = weights_of_halves(model)
     kernel, bias = model.get_layer("outputs").get_weights()
     prediction = model.predict(padded(sequences, 6), verbose=0)
@@ -110,7 +83,7 @@ def test_one_layer_equals_two_lstm_loops(merge_mode, return_sequences, sequences
 def test_merging_is_arithmetic_on_the_halves_that_none_keeps_apart(merge_mode, sequences, rng):
     apart = bidirectional_lstm((5, 2), 1, units=3, merge_mode=None, return_sequences=True)
     merged = bidirectional_lstm((5, 2), 1, units=3, merge_mode=merge_mode, return_sequences=True)
-    random_weights(apart, rng)
+    randomise(apart, rng)
     merged.get_layer("bidirectional_1").set_weights(
         [weight for half in weights_of_halves(apart) for weight in half]
     )
@@ -122,7 +95,7 @@ def test_merging_is_arithmetic_on_the_halves_that_none_keeps_apart(merge_mode, s
 
 def test_with_two_layers_the_halves_of_none_never_meet_before_the_head(sequences, rng):
     model = bidirectional_lstm((None, 2), 2, units=3, layers=2, merge_mode=None, mask_value=0.0)
-    random_weights(model, rng)
+    randomise(model, rng)
     kernel, bias = model.get_layer("outputs").get_weights()
 
     def two_layers(sequence, name):
@@ -147,7 +120,7 @@ def test_padded_batch_equals_unpadded_sequences(merge_mode, sequences, rng):
         return_sequences=True,
         mask_value=0.0,
     )
-    random_weights(model, rng)
+    randomise(model, rng)
     alone = [model.predict(sequence[np.newaxis], verbose=0)[0] for sequence in sequences]
     for steps in (5, 6):
         together = model.predict(padded(sequences, steps), verbose=0)
@@ -158,7 +131,7 @@ def test_padded_batch_equals_unpadded_sequences(merge_mode, sequences, rng):
 
 def test_without_a_mask_padding_does_change_the_outputs(sequences, rng):
     model = bidirectional_lstm((None, 2), 2, units=3)
-    random_weights(model, rng)
+    randomise(model, rng)
     together = model.predict(padded(sequences, 6), verbose=0)
     alone = model.predict(sequences[1][np.newaxis], verbose=0)
     assert np.abs(together[1] - alone[0]).max() > 1e-2
@@ -168,7 +141,7 @@ def test_every_layer_gets_the_mask_even_if_none_is_passed_on(sequences, rng, mon
     for layer in (keras.layers.LSTM, keras.layers.Bidirectional):
         monkeypatch.setattr(layer, "compute_mask", lambda self, *arguments: None)
     model = bidirectional_lstm((None, 2), 2, units=3, layers=2, dropout=0.5, mask_value=0.0)
-    random_weights(model, rng)
+    randomise(model, rng)
     together = model.predict(padded(sequences, 6), verbose=0)
     for row, sequence in zip(together, sequences, strict=True):
         assert_equal(row, model.predict(sequence[np.newaxis], verbose=0)[0])
@@ -195,7 +168,7 @@ def test_the_first_output_knows_the_last_step(merge_mode, rng):
     changed = x.copy()
     changed[:, -1] += 1
     model = bidirectional_lstm((4, 2), 1, units=3, merge_mode=merge_mode, return_sequences=True)
-    random_weights(model, rng)
+    randomise(model, rng)
     before, after = (model.predict(batch, verbose=0)[:, 0] for batch in (x, changed))
     assert np.abs(before - after).min() > 1e-4
 
