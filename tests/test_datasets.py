@@ -55,7 +55,7 @@ def test_flights_are_sorted_and_complete_where_it_matters():
     assert table["time"].is_monotonic_increasing
     assert table["tailnum"].nunique() > 3000
     assert not table[["carrier", "origin", "destination", "arrival_delay"]].isna().any().any()
-    saturday = table.loc[table["time"].dt.dayofweek == 5, "weekday"]
+    saturday = table.loc[table["time"].dt.day_of_week == 5, "weekday"]
     assert set(saturday) == {"Sat"}
 
 

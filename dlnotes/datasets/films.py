@@ -1,11 +1,8 @@
 """Short films of a moving square, generated, or your own."""
 
-from pathlib import Path
-import zipfile
-import zlib
-
+from dlnotes.datasets._npz import read_arrays, split
 from dlnotes.datasets.dataset import Dataset, Split
-from dlnotes.errors import InputError, check_at_least
+from dlnotes.errors import check_at_least
 import numpy as np
 
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -57,7 +54,7 @@ def films(samples=1000, frames=8, size=10, noise=0.2, seed=0):
         x[film, frame, row, column] += 1
     lengths = random.integers(frames // 2, frames + 1, size=samples)
     x[np.arange(frames) >= lengths[:, None]] = 0
-    return _split(x[..., None].astype("float32"), y, random)
+    return split(x[..., None].astype("float32"), y, random)
 
 
 def read_films(path, seed=0):
@@ -77,53 +74,7 @@ def read_films(path, seed=0):
     Raises:
         InputError: If the file cannot be read, lacks an array, or the arrays do not fit.
     """
-    x, y = _read(Path(path))
-    if x.ndim != 5 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
-        raise InputError(
-            f"`x` in {str(path)!r} has shape {x.shape} and type {x.dtype}, but must be numbers of "
-            "shape (films, frames, height, width, channels)."
-        )
-    if y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
-        raise InputError(
-            f"`y` in {str(path)!r} has shape {y.shape} and type {y.dtype}, but must be one integer "
-            f"for each of the {len(x)} films."
-        )
-    if len(x) < 5:
-        raise InputError(f"{str(path)!r} has {len(x)} films, but at least 5 are needed.")
-    if y.min() < 0:
-        raise InputError(
-            f"`y` in {str(path)!r} holds the class {y.min()}, but classes count from 0."
-        )
-    if not np.isfinite(x).all():
-        film = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise InputError(
-            f"`x` in {str(path)!r} holds NaN or infinity, first in film {film}. Fill or drop these."
-        )
-    data = _split(x.astype("float32"), y, np.random.default_rng(seed))
+    axes = ("films", "frames", "height", "width", "channels")
+    data = split(*read_arrays(path, axes), np.random.default_rng(seed))
     scale = np.abs(data.train.x).max() or 1
     return Dataset(*(Split(part.x / scale, part.y) for part in vars(data).values()))
-
-
-def _read(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = sorted(file.files)
-            arrays = {name: file[name] for name in names if name in ("x", "y")}
-    except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"cannot read {str(path)!r} as an .npz file ({error}). Write it with "
-            "`numpy.savez(path, x=x, y=y)`."
-        ) from error
-    missing = [name for name in ("x", "y") if name not in arrays]
-    if missing:
-        raise InputError(
-            f"{str(path)!r} has the arrays {names}, but lacks {' and '.join(missing)}. Write it "
-            "with `numpy.savez(path, x=x, y=y)`."
-        )
-    return arrays["x"], arrays["y"]
-
-
-def _split(x, y, random):
-    order = random.permutation(len(x))
-    parts = np.split(order, [len(x) * 6 // 10, len(x) * 8 // 10])
-    return Dataset(*(Split(x[part], y[part]) for part in parts))

@@ -1,9 +1,6 @@
 """Reading padded sequences of your own."""
 
-from pathlib import Path
-
-from dlnotes.datasets.films import _read, _split
-from dlnotes.errors import InputError
+from dlnotes.datasets._npz import read_arrays, split
 import numpy as np
 
 
@@ -33,27 +30,5 @@ def read_sequences(path, seed=0):
     >>> datasets.read_sequences(path).train.x.shape
     (6, 4, 2)
     """
-    x, y = _read(Path(path))
-    if x.ndim != 3 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
-        raise InputError(
-            f"`x` in {str(path)!r} has shape {x.shape} and type {x.dtype}, but must be numbers of "
-            "shape (sequences, steps, features)."
-        )
-    if y.shape not in (x.shape[:1], x.shape[:2]) or not np.issubdtype(y.dtype, np.integer):
-        raise InputError(
-            f"`y` in {str(path)!r} has shape {y.shape} and type {y.dtype}, but must be one integer "
-            f"for each of the {len(x)} sequences, or for each of their {x.shape[1]} steps."
-        )
-    if len(x) < 5:
-        raise InputError(f"{str(path)!r} has {len(x)} sequences, but at least 5 are needed.")
-    if y.min() < 0:
-        raise InputError(
-            f"`y` in {str(path)!r} holds the class {y.min()}, but classes count from 0."
-        )
-    if not np.isfinite(x).all():
-        sequence = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise InputError(
-            f"`x` in {str(path)!r} holds NaN or infinity, first in sequence {sequence}. Fill or "
-            "drop these."
-        )
-    return _split(x.astype("float32"), y, np.random.default_rng(seed))
+    axes = ("sequences", "steps", "features")
+    return split(*read_arrays(path, axes, per_step=True), np.random.default_rng(seed))
