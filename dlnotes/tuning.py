@@ -37,7 +37,7 @@ LOWER_IS_BETTER = {
 }
 
 
-def hypermodel(build, space, *, compile, learning_rate=(1e-4, 1e-2), seed=0, **facts):
+def hypermodel(build, space, *, learning_rate=(1e-4, 1e-2), seed=0, **fixed):
     """Joins a builder and its search space to what a keras-tuner tuner takes.
 
     Reference: notes 002:1139; https://keras.io/keras_tuner/api/hypermodels/base_hypermodel/
@@ -46,35 +46,36 @@ def hypermodel(build, space, *, compile, learning_rate=(1e-4, 1e-2), seed=0, **f
         build: Builder of a model, such as `builders.mlp`.
         space: Its search space, such as `builders.mlp_space`: a function of a
             `keras_tuner.HyperParameters` that returns keyword arguments for `build`.
-        compile: Dictionary of arguments for `outputs.compile_checked`: `loss`, and if wanted
-            `optimizer` (default `"adam"`), `metrics` and others. Every trial gets an optimizer and
-            metrics of its own.
         learning_rate: Pair of floats, the range that the learning rate is searched in, on a
             logarithmic scale. `None` leaves the optimizer's own. Defaults to `(1e-4, 1e-2)`.
         seed: Integer that every trial starts from, so that trials differ in their hyper-parameters
             alone; further executions of a trial count on from it. `None` sets no seed. Defaults to
             `0`.
-        **facts: The builder's other arguments, such as `input_shape=(64,), outputs=10`.
+        **fixed: What is the same in every trial: the builder's other arguments, such as
+            `input_shape=(64,), outputs=10`, and those of `Model.compile`: `loss`, and if wanted
+            `optimizer` (default `"adam"`), `metrics` and others. Every trial gets an optimizer and
+            metrics of its own.
 
     Returns:
         A `keras_tuner.HyperModel`.
 
     Raises:
-        InputError: If the builder or `compile` does not take an argument, or lacks one.
+        InputError: If neither the builder nor `compile` takes an argument, or one is lacking.
 
     Example:
 
     >>> import keras_tuner
     >>> from dlnotes.builders import mlp, mlp_space
     >>> from dlnotes.tuning import hypermodel
-    >>> model = hypermodel(mlp, mlp_space, input_shape=(4,), outputs=1, compile={"loss": "mse"})
+    >>> model = hypermodel(mlp, mlp_space, input_shape=(4,), outputs=1, loss="mse")
     >>> model.build(keras_tuner.HyperParameters()).output_shape
     (None, 1)
     """
     import keras_tuner
 
+    facts, compiling = _apart(build, fixed)
     _check_arguments(build, {**facts, **space(keras_tuner.HyperParameters())})
-    _check_compile(compile, learning_rate)
+    _check_compiling(compiling, learning_rate)
 
     class Hypermodel(keras_tuner.HyperModel):
         def __init__(self):
@@ -86,7 +87,7 @@ def hypermodel(build, space, *, compile, learning_rate=(1e-4, 1e-2), seed=0, **f
             self.trial = hp
             if seed is not None:
                 keras.utils.set_random_seed(seed + self.execution)
-            arguments = {"optimizer": "adam", **keras.tree.map_structure(_fresh, compile)}
+            arguments = {"optimizer": "adam", **keras.tree.map_structure(_fresh, compiling)}
             optimizer = keras.optimizers.get(arguments.pop("optimizer"))
             model = build(**facts, **space(hp))
             if learning_rate is not None:
@@ -144,14 +145,29 @@ def objective(metric, *, output=None):
     return keras_tuner.Objective(prefix + name, direction)
 
 
+def _apart(build, fixed):
+    """The arguments of the builder, and those of `compile`."""
+    taken = list(inspect.signature(build).parameters)
+    of_compile = [n for n in inspect.signature(keras.Model.compile).parameters if n != "self"]
+    for name in fixed:
+        if name not in taken and name not in of_compile:
+            mend = did_you_mean(name, [*taken, *of_compile])
+            raise InputError(
+                f"Neither {build.__name__} nor `Model.compile` takes an argument {name!r}.{mend} "
+                f"{build.__name__} takes {listing(taken)}; `compile` takes {listing(of_compile)}."
+            )
+    facts = {name: value for name, value in fixed.items() if name in taken}
+    return facts, {name: value for name, value in fixed.items() if name not in taken}
+
+
 def _check_arguments(build, arguments):
-    """Refuses arguments that the builder does not take, and their absence."""
+    """Refuses a space with arguments that the builder does not take, and their absence."""
     parameters = inspect.signature(build).parameters
     for name in arguments:
         if name not in parameters:
             raise InputError(
-                f"{build.__name__} takes no argument {name!r}.{did_you_mean(name, parameters)} "
-                f"It takes {listing(parameters)}."
+                f"`space` gives {name!r}, but {build.__name__} takes no such argument."
+                f"{did_you_mean(name, parameters)}"
             )
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments:
@@ -160,17 +176,10 @@ def _check_arguments(build, arguments):
             )
 
 
-def _check_compile(arguments, learning_rate):
-    """Refuses arguments that `compile` does not take."""
-    known = [name for name in inspect.signature(keras.Model.compile).parameters if name != "self"]
-    for name in arguments:
-        if name not in known:
-            raise InputError(
-                f"`compile` has no argument {name!r}.{did_you_mean(name, known)} "
-                f"It takes {listing(known)}."
-            )
+def _check_compiling(arguments, learning_rate):
+    """Refuses a missing loss, and an optimizer whose learning rate cannot be searched."""
     if arguments.get("loss") is None:
-        raise InputError("`compile` needs a loss: compile={'loss': ..., 'metrics': ...}.")
+        raise InputError("`loss` is missing: give it to `hypermodel`, as to `Model.compile`.")
     if learning_rate is None:
         return
     low, high = learning_rate
@@ -181,8 +190,8 @@ def _check_compile(arguments, learning_rate):
     own = keras.optimizers.get(arguments.get("optimizer", "adam")).get_config()["learning_rate"]
     if isinstance(own, dict):
         raise InputError(
-            "`compile`: the optimizer has a learning rate schedule. Give `learning_rate=None` to "
-            "keep it, or an optimizer without one to search the learning rate."
+            "`optimizer` has a learning rate schedule. Give `learning_rate=None` to keep it, or an "
+            "optimizer without one to search the learning rate."
         )
 
 

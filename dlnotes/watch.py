@@ -7,6 +7,8 @@ from dlnotes._keras import keras
 class Watch(keras.callbacks.Callback):
     """Follows one fit for a report: progress, history, TensorBoard logs, the trained model.
 
+    It also spares TensorFlow a second trace of the graph by building the optimizer beforehand.
+
     Made by `Report.watch`.
 
     Args:
@@ -23,6 +25,7 @@ class Watch(keras.callbacks.Callback):
         self._writer = None
 
     def on_train_begin(self, logs=None):
+        self._build_optimizer()
         self.report.models[self.label["task"], self.label["variant"]] = self.model
         seen = [row for row in self.report.history if self._is_mine(row)]
         self._epoch = len(seen)
@@ -38,6 +41,12 @@ class Watch(keras.callbacks.Callback):
 
             folder = "-".join(str(value) for value in self.label.values() if value is not None)
             self._writer = tf.summary.create_file_writer(str(run.tensorboard / folder))
+
+    def _build_optimizer(self):
+        """Makes the variables of the optimizer, for which the graph would else be traced twice."""
+        optimizer = self.model.optimizer
+        if optimizer is not None and not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
 
     def _is_mine(self, row):
         return all(row[key] == value for key, value in self.label.items())

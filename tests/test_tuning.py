@@ -71,7 +71,9 @@ def test_the_search_finds_the_best_f1_and_a_plain_string_the_worst(tmp_path, row
     model = hypermodel(
         threshold_model,
         threshold_space,
-        compile={"loss": "binary_crossentropy", "metrics": metrics, "run_eagerly": True},
+        loss="binary_crossentropy",
+        metrics=metrics,
+        run_eagerly=True,
         learning_rate=None,
     )
     for goal, direction, best in (
@@ -91,12 +93,10 @@ def test_a_builder_and_its_space_are_searched(tmp_path, rows):
         mlp_space,
         input_shape=(1,),
         outputs=1,
-        compile={
-            "loss": keras.losses.BinaryCrossentropy(from_logits=True),
-            "optimizer": keras.optimizers.SGD(momentum=0.5),
-            "metrics": [keras.metrics.AUC(from_logits=True, name="auc")],
-            "run_eagerly": True,
-        },
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        optimizer=keras.optimizers.SGD(momentum=0.5),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+        run_eagerly=True,
         learning_rate=(0.01, 0.1),
     )
     tuner = keras_tuner.RandomSearch(
@@ -122,7 +122,7 @@ def test_a_builder_and_its_space_are_searched(tmp_path, rows):
 
 
 def test_trials_start_alike_and_executions_of_one_trial_do_not():
-    model = hypermodel(mlp, mlp_space, input_shape=(3,), outputs=1, compile={"loss": "mse"})
+    model = hypermodel(mlp, mlp_space, input_shape=(3,), outputs=1, loss="mse")
     trial, other = keras_tuner.HyperParameters(), keras_tuner.HyperParameters()
     first, second = model.build(trial).get_weights(), model.build(trial).get_weights()
     assert np.abs(first[0] - second[0]).max() > 0.01
@@ -132,9 +132,7 @@ def test_trials_start_alike_and_executions_of_one_trial_do_not():
 
 
 def test_without_a_seed_trials_start_differently():
-    model = hypermodel(
-        mlp, mlp_space, input_shape=(3,), outputs=1, compile={"loss": "mse"}, seed=None
-    )
+    model = hypermodel(mlp, mlp_space, input_shape=(3,), outputs=1, loss="mse", seed=None)
     first, second = (model.build(keras_tuner.HyperParameters()).get_weights() for _ in range(2))
     assert np.abs(first[0] - second[0]).max() > 0.01
 
@@ -146,7 +144,8 @@ def test_an_optimizer_may_keep_its_own_learning_rate():
         mlp_space,
         input_shape=(3,),
         outputs=1,
-        compile={"loss": "mse", "optimizer": keras.optimizers.Adam(schedule)},
+        loss="mse",
+        optimizer=keras.optimizers.Adam(schedule),
         learning_rate=None,
     )
     hp = keras_tuner.HyperParameters()
@@ -157,35 +156,31 @@ def test_an_optimizer_may_keep_its_own_learning_rate():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"input_shap": (3,)}, "mlp takes no argument 'input_shap'. Did you mean 'input_shape'"),
+        ({"input_shap": (3,)}, "Neither mlp nor .* 'input_shap'. Did you mean 'input_shape'"),
         ({"outputs": None}, "mlp needs the argument 'outputs': give it to `hypermodel`"),
-        ({"compile": {"loss": "mse", "metric": []}}, "no argument 'metric'. Did you mean 'metr"),
-        ({"compile": {"metrics": ["mae"]}}, "`compile` needs a loss"),
+        ({"metric": []}, "takes an argument 'metric'. Did you mean 'metrics'"),
+        ({"loss": None}, "`loss` is missing: give it to `hypermodel`"),
         ({"learning_rate": (0.1, 0.01)}, "must be two rising numbers above 0"),
         (
-            {
-                "compile": {
-                    "loss": "mse",
-                    "optimizer": keras.optimizers.Adam(
-                        keras.optimizers.schedules.CosineDecay(0.1, 10)
-                    ),
-                }
-            },
+            {"optimizer": keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 10))},
             "has a learning rate schedule. Give `learning_rate=None`",
         ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments, message):
-    given = {"input_shape": (3,), "outputs": 1, "compile": {"loss": "mse"}} | arguments
+    given = {"input_shape": (3,), "outputs": 1, "loss": "mse"} | arguments
     given = {name: value for name, value in given.items() if value is not None}
     with pytest.raises(InputError, match=message):
         hypermodel(mlp, mlp_space, **given)
 
 
+def test_a_space_of_another_builder_is_refused():
+    with pytest.raises(InputError, match="`space` gives 'threshold', but mlp takes no such"):
+        hypermodel(mlp, threshold_space, input_shape=(3,), outputs=1, loss="mse")
+
+
 def test_names_of_outputs_are_checked_in_a_search():
-    model = hypermodel(
-        mlp, mlp_space, input_shape=(3,), outputs=1, compile={"loss": {"output": "mse"}}
-    )
+    model = hypermodel(mlp, mlp_space, input_shape=(3,), outputs=1, loss={"output": "mse"})
     with pytest.raises(InputError, match=r"names 'output'. Did you mean 'outputs'"):
         model.build(keras_tuner.HyperParameters())
 

@@ -170,7 +170,7 @@ def draw(report):
 
 # %%
 def run(
-    epochs: int = 10, samples: int = 800, seed: int = 0, units: int = 32, data: Path | None = None
+    epochs: int = 8, samples: int = 800, seed: int = 0, units: int = 32, data: Path | None = None
 ) -> Report:
     """Compares five ways of merging with an LSTM that reads forwards, on three tasks.
 
