@@ -55,20 +55,9 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
     started = datetime.datetime.now()
     folder, part = _new_folder(Path(output) / recipe.name, started)
     begin = time.perf_counter()
-    interrupted = False
     try:
-        module = recipe.load()
-        settle()
         logs = part / "tensorboard" if tensorboard else None
-        with (
-            progress_for(recipe, quiet) as progress,
-            session.opened(session.Session(recipe, progress, logs)) as current,
-        ):
-            try:
-                report = module.run(**arguments)
-            except KeyboardInterrupt:
-                interrupted = True
-                report = current.reports[-1] if current.reports else None
+        report, interrupted = _measure(recipe, arguments, quiet, logs)
         if report is None:
             shutil.rmtree(part)
             return Outcome(None, None, (), interrupted)
@@ -82,17 +71,34 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
             "versions": versions(),
             "machine": machine(),
         }
-        files = report.save(folder, about)
-    except OSError as error:
+        return Outcome(report, folder, _save(report, folder, about), interrupted)
+    except BaseException:
         shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _measure(recipe, arguments, quiet, logs):
+    """Runs the recipe: its report, and whether Ctrl-C ended it."""
+    module = recipe.load()
+    settle()
+    with (
+        progress_for(recipe, quiet) as progress,
+        session.opened(session.Session(recipe, progress, logs)) as current,
+    ):
+        try:
+            return module.run(**arguments), False
+        except KeyboardInterrupt:
+            return (current.reports[-1] if current.reports else None), True
+
+
+def _save(report, folder, about):
+    try:
+        return tuple(report.save(folder, about))
+    except OSError as error:
         raise InputError(
             f"Cannot write the run to {folder}: {error.strerror or error}. Free some space or "
             "choose another folder with --output."
         ) from error
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    return Outcome(report, folder, tuple(files), interrupted)
 
 
 def settle():

@@ -292,3 +292,18 @@ def test_a_page_without_a_place_for_its_table_is_named(tmp_path, monkeypatch, ca
     monkeypatch.setattr(paths, "recipes_folder", lambda: tmp_path / "recipes")
     assert cli.execute(["index"]) == 2
     assert "README.md has no place for its table" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(folder, capsys, monkeypatch):
+    import errno
+
+    from dlnotes.report import Report
+
+    def save(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Report, "save", save)
+    assert cli.execute(["run", "counting"]) == 2
+    assert "No space left on device. Free some space or choose" in capsys.readouterr().err
+    assert not list(folder.parent.glob("runs/counting/*"))
+    assert not list(folder.parent.glob("runs/counting/.*"))
