@@ -38,7 +38,7 @@ LEVELS = {
 }
 MISSING_VALUES = st.sampled_from([None, float("nan"), pd.NA])
 TYPES = {
-    "string": ["object", "str", "string", "category"],
+    "string": ["object", pd.Series(["the type of texts"]).dtype, "string", "category"],
     "number": ["object", "category"],
     "boolean": ["object", "boolean", "category"],
 }
