@@ -240,7 +240,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
             codes = encoded[column].to_numpy()
             if not ((codes >= 0) & (codes < len(names))).all():
                 raise InputError(f"Column {column!r} must hold codes from 0 to {len(names) - 1}.")
-            columns[column] = pd.Series(names[codes], index=encoded.index).infer_objects()
+            values = pd.Series(names[codes], index=encoded.index)
+            columns[column] = values if values.isna().any() else values.infer_objects()
         for column, learned in self.numeric_.items():
             values = encoded[column].astype("float64") * learned["scale"] + learned["mean"]
             if learned["indicator"]:
