@@ -74,6 +74,8 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
         return Outcome(report, folder, _save(report, folder, about), interrupted)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            part.parent.rmdir()
         raise
 
 

@@ -164,7 +164,7 @@ def test_what_a_person_can_mend_is_one_sentence_and_exit_code_2(folder, capsys, 
     captured = capsys.readouterr()
     assert message in captured.err and captured.err.startswith("dlnotes: ")
     assert captured.err.count("\n") == 1 and "Traceback" not in captured.err
-    assert not list(folder.parent.glob("runs/*/*"))
+    assert not list(folder.parent.glob("runs/*"))
 
 
 def test_an_output_that_is_a_file_is_refused_before_anything_runs(folder, capsys):
