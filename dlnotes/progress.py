@@ -2,6 +2,7 @@
 
 import rich.console
 import rich.progress
+import rich.table
 
 
 class Progress:
@@ -15,16 +16,18 @@ class Progress:
     def __init__(self, recipe, console=None):
         self.recipe = recipe
         self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
+            rich.progress.TextColumn(
+                "{task.description}",
+                table_column=rich.table.Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            rich.progress.BarColumn(bar_width=12),
             rich.progress.TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-            rich.progress.TextColumn("{task.fields[loss]}"),
-            rich.progress.TimeRemainingColumn(),
+            rich.progress.TimeRemainingColumn(compact=True),
             console=console or rich.console.Console(stderr=True),
             transient=True,
+            expand=True,
         )
         self.task = None
-        self.fits = 0
 
     def __enter__(self):
         self.bar.start()
@@ -35,12 +38,10 @@ class Progress:
 
     def begin(self, label, epochs):
         """A new fit begins."""
-        self.fits += 1
         if self.task is not None:
             self.bar.remove_task(self.task)
-        description = f"{self.recipe} · fit {self.fits} · {label}"
-        self.task = self.bar.add_task(description, total=epochs, loss="")
+        self.task = self.bar.add_task(f"{self.recipe} · {label}", total=epochs)
 
-    def advance(self, loss):
+    def advance(self):
         """An epoch has ended."""
-        self.bar.update(self.task, advance=1, loss=f"loss {loss:.4g}")
+        self.bar.advance(self.task)

@@ -59,7 +59,7 @@ class Watch(keras.callbacks.Callback):
             numbers.setdefault("learning_rate", float(optimizer.learning_rate))
         self.report.history.append(self.label | {"epoch": self._epoch} | numbers)
         if self._progress:
-            self._progress.advance(numbers.get("loss", float("nan")))
+            self._progress.advance()
         if self._writer:
             import tensorflow as tf
 

@@ -14,8 +14,8 @@ class Screen:
     def begin(self, label, epochs):
         self.told.append((label, epochs))
 
-    def advance(self, loss):
-        self.told.append(loss)
+    def advance(self):
+        self.told.append("an epoch")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def test_the_trained_model_is_kept_for_saving(model, report, tmp_path):
 def test_progress_is_told_task_variant_seed_and_epochs(model, report):
     screen = Screen()
     with session.opened(session.Session(None, screen)):
-        history = fit(model, report, task="echo", seed=3).history
-    assert screen.told == [("echo · network · seed 3", 2), *history["loss"]]
+        fit(model, report, task="echo", seed=3)
+    assert screen.told == [("echo · network · seed 3", 2), "an epoch", "an epoch"]
 
 
 def test_tensorboard_logs_hold_every_number_of_the_history(model, report, tmp_path):
