@@ -7,7 +7,7 @@ import zipfile
 from dlnotes import datasets
 from dlnotes.errors import InputError
 from dlnotes.vectors import Coverage, WordVectors, embedding_matrix, load_vectors
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -272,7 +272,7 @@ def tables(draw, words=spaced_words):
     return {first: draw(row), **others}
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     table=tables(),
     header=st.booleans(),
@@ -291,7 +291,7 @@ def test_what_was_written_comes_back(tmp_path_factory, table, header, end, packi
         np.testing.assert_array_equal(found[word], np.array(table[word], "float32"))
 
 
-@settings(deadline=None)
+@settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     table=tables(plain_words).filter(lambda table: len(table) > 1),
     header=st.booleans(),
