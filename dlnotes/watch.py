@@ -45,7 +45,7 @@ class Watch(keras.callbacks.Callback):
     def _build_optimizer(self):
         """Makes the variables of the optimizer, for which the graph would else be traced twice."""
         optimizer = self.model.optimizer
-        if optimizer is not None and not optimizer.built:
+        if self.model.built and optimizer is not None and not optimizer.built:
             optimizer.build(self.model.trainable_variables)
 
     def _is_mine(self, row):

@@ -76,3 +76,17 @@ def test_tensorboard_logs_hold_every_number_of_the_history(model, report, tmp_pa
     values = [tf.make_ndarray(event.tensor_proto) for event in events.Tensors("val_loss")]
     np.testing.assert_allclose(values, history["val_loss"], rtol=1e-6)
     assert {"loss", "val_loss", "learning_rate"} <= set(events.Tags()["tensors"])
+
+
+@pytest.mark.parametrize("known_inputs", [True, False])
+def test_watched_training_equals_unwatched(report, known_inputs):
+    def train(callbacks):
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((3,))] * known_inputs + [keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile(keras.optimizers.Adam(0.1), "mse")
+        model.fit(np.ones((8, 3)), np.zeros((8, 1)), epochs=2, verbose=0, callbacks=callbacks)
+        return model.get_weights()
+
+    for one, other in zip(train([report.watch("network")]), train([]), strict=True):
+        np.testing.assert_array_equal(one, other)
