@@ -62,14 +62,25 @@ class Recipe:
     def results_path(self):
         return self.path.parent / "results" / f"{self.name}.json"
 
+    @property
+    def claims_path(self):
+        return self.path.parent / "claims" / self.path.name
+
     def load(self):
         """Imports the recipe and returns its module."""
-        name = f"dlnotes_recipe_{self.family}_{self.name}"
-        specification = importlib.util.spec_from_file_location(name, self.path)
-        module = importlib.util.module_from_spec(specification)
-        sys.modules[name] = module
-        specification.loader.exec_module(module)
-        return module
+        return _import(self.path, f"dlnotes_recipe_{self.family}_{self.name}")
+
+    def load_claims(self):
+        """Imports the claims of the recipe and returns their module."""
+        return _import(self.claims_path, f"dlnotes_claims_{self.family}_{self.name}")
+
+
+def _import(path, name):
+    specification = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
 
 
 def read_recipe(path):
