@@ -171,7 +171,8 @@ def empirical(id, statement, *, where, runs):
     >>> @claims.empirical("context-helps", "The future helps.", where="001:281", runs=accuracies)
     ... def context_helps(scores):
     ...     return claims.superior("accuracy", scores["both"] - scores["forward only"], by=0.1)
-    >>> claims.verdict(context_helps.findings(claims.together([{"both": 1, "forward only": 0}] * 9)))
+    >>> scores = claims.together([accuracies.run(seed) for seed in range(10)])
+    >>> claims.verdict(context_helps.findings(scores))
     'holds'
     """
     return lambda check: Claim(id, "empirical", statement, where, check, runs)

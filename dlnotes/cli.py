@@ -1,4 +1,4 @@
-"""The one front door: `dlnotes list | show | run | new | index | record`."""
+"""The one front door: `dlnotes list | show | run | check | new | index | record`."""
 
 import inspect
 import json
@@ -15,6 +15,7 @@ from dlnotes.errors import InputError
 import typer
 
 PERSON_CAN_MEND = 2
+NOT_AS_RECORDED = 1
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -119,9 +120,9 @@ def list_recipes(
         raise InputError(f"There is no family {family!r}. The families: {', '.join(families)}.")
     found = [recipe for recipe in found if family in (None, recipe.family)]
     if stale:
-        from dlnotes import results
+        from dlnotes import checks, results
 
-        found = [recipe for recipe in found if results.is_stale(recipe)]
+        found = [r for r in found if results.is_stale(r) or checks.is_stale(r)]
     if as_json:
         values = [
             {"name": r.name, "family": r.family, "title": r.title, "covers": r.covers}
@@ -251,6 +252,47 @@ def _parameter(option):
         default=option.default,
         annotation=Annotated[kind, typer.Option(*flags, help=text)],
     )
+
+
+@app.command()
+def check(
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Names of recipes; without any, all of them.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds; each claim has its own default.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Only what needs no seeds.")] = False,
+    write: Annotated[
+        bool, typer.Option("--record", help="Record the verdicts beside the recipe.")
+    ] = False,
+    as_json: AsJson = False,
+    output: Output = Path("runs"),
+    quiet: Quiet = False,
+):
+    """Check what the notes claim: a verdict for each statement."""
+    from dlnotes import checks, runs
+
+    if write and exact:
+        raise InputError("--record takes all claims of a recipe: leave out --exact.")
+    chosen = [catalogue.find(name) for name in recipes or []]
+    for recipe in chosen:
+        if not recipe.claims_path.is_file():
+            raise InputError(f"{recipe.name} has no claims: there is no {recipe.claims_path}.")
+    results = []
+    for recipe in chosen or [r for r in catalogue.recipes() if r.claims_path.is_file()]:
+        with runs.progress_for(recipe, quiet or as_json, "check") as progress:
+            checked = checks.check(
+                recipe, seeds=seeds, exact=exact, output=output, progress=progress
+            )
+        results += checked.results
+        if write:
+            path = checks.record(checked)
+            print(f"recorded in {path}; now `dlnotes index` renews the tables", file=sys.stderr)
+    print(json.dumps(results, indent=2) if as_json else checks.story(results))
+    failed = any(result["verdict"] == checks.FAILED for result in results)
+    if failed or any(checks.differs_from_record(result) for result in results):
+        raise typer.Exit(NOT_AS_RECORDED)
 
 
 @app.command()

@@ -10,10 +10,11 @@ class Progress:
 
     Args:
         recipe: String, name of the recipe.
+        unit: String, what is counted. Defaults to `"epoch"`.
         console: A `rich.console.Console`. Defaults to one on standard error.
     """
 
-    def __init__(self, recipe, console=None):
+    def __init__(self, recipe, console=None, unit="epoch"):
         self.recipe = recipe
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn(
@@ -21,7 +22,7 @@ class Progress:
                 table_column=rich.table.Column(ratio=1, no_wrap=True, overflow="ellipsis"),
             ),
             rich.progress.BarColumn(bar_width=12),
-            rich.progress.TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+            rich.progress.TextColumn(unit + " {task.completed:.0f}/{task.total:.0f}"),
             rich.progress.TimeRemainingColumn(compact=True),
             console=console or rich.console.Console(stderr=True),
             transient=True,
@@ -42,6 +43,10 @@ class Progress:
             self.bar.remove_task(self.task)
         self.task = self.bar.add_task(f"{self.recipe} · {label}", total=epochs)
 
+    def describe(self, label):
+        """Says what is under way."""
+        self.bar.update(self.task, description=f"{self.recipe} · {label}")
+
     def advance(self):
-        """An epoch has ended."""
+        """An epoch, or whatever is counted, has ended."""
         self.bar.advance(self.task)

@@ -27,13 +27,13 @@ class Outcome:
     interrupted: bool
 
 
-def progress_for(recipe, quiet):
+def progress_for(recipe, quiet, unit="epoch"):
     """A progress display, or a context that shows nothing when quiet or without a terminal."""
     if quiet or not sys.stderr.isatty():
         return contextlib.nullcontext()
     from dlnotes.progress import Progress
 
-    return Progress(recipe.name)
+    return Progress(recipe.name, unit=unit)
 
 
 def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
