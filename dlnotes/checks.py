@@ -79,10 +79,8 @@ def check(recipe, *, seeds=None, exact=False, output="runs", progress=None):
     runs.settle()
     chosen = [c for c in claims.of_module(module) if not (exact and c.kind in WITH_SEEDS)]
     experiments = {c.runs.name: c.runs for c in chosen if c.runs}
-    units = (
-        _units(recipe, experiments.values(), seeds, Path(output) / "check") if experiments else []
-    )
-    kept = _made(units, progress, recipe.name)
+    units = _units(recipe, experiments.values(), seeds, Path(output) / "check")
+    kept = _made(units, progress)
     results = [_result(claim, kept) for claim in chosen if claim.kind != "question"]
     verdicts = {result["id"]: result["verdict"] for result in results}
     results += [_answer(claim, verdicts) for claim in chosen if claim.kind == "question"]
@@ -110,14 +108,14 @@ def _units(recipe, experiments, seeds, folder):
     return units
 
 
-def _made(units, progress, name):
+def _made(units, progress):
     """Makes the runs that are missing, side by side with other processes that do the same.
 
     Returns:
         Dictionary from the name of an experiment to what was kept, in the order of the seeds.
     """
-    if progress:
-        progress.begin("checks", len(units))
+    if progress and units:
+        progress.begin("claims", len(units))
     waiting = list(units)
     while waiting:
         left = [unit for unit in waiting if not _is_made(unit, progress)]
