@@ -83,7 +83,7 @@ def run(
     errors.check_at_least(1, epochs=epochs)
     errors.check_at_least(50, samples=samples)
     train, validation, test = load(samples, seed)
-    report = Report(__file__, metric="accuracy", better="higher")
+    report = Report("TOPIC", metric="accuracy", better="higher")
     for variant, layers in {"logistic regression": 0, "one hidden layer": 1}.items():
         keras.utils.set_random_seed(seed)
         model = build(layers, learning_rate)

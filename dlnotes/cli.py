@@ -1,5 +1,6 @@
 """The one front door: `dlnotes list | show | run | check | new | index | record`."""
 
+import builtins
 import inspect
 import json
 import keyword
@@ -33,12 +34,19 @@ Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")]
 
 
 def main(run=None):
-    """Runs the command line, or one recipe from its own file.
+    """Runs the command line, or one recipe from its own file or notebook.
+
+    In a notebook the recipe runs with its default options, and shows its report.
 
     Args:
         run: The recipe's `run` function, when the recipe is executed as a script. Defaults to
             `None`: the first word of the command line says what to do.
     """
+    if run is not None and hasattr(builtins, "__IPYTHON__"):
+        from dlnotes import runs
+
+        runs.settle()
+        return run().display()
     arguments = sys.argv[1:]
     if run is not None:
         arguments = ["run", run.__code__.co_filename, *arguments]

@@ -1,6 +1,8 @@
 """What a recipe found: rows, traps, figures; printed, saved, rendered."""
 
+import base64
 import csv
+import html
 import io
 import json
 import math
@@ -14,7 +16,7 @@ class Report:
     """Collects the results of one run of a recipe.
 
     Args:
-        file: The recipe's `__file__`.
+        recipe: String, the recipe's name, which is that of its file.
         metric: String, the metric by which variants are compared with the baseline, or a dictionary
             from task to metric.
         better: `"lower"` or `"higher"`: which direction of `metric` is the better one, or a
@@ -23,20 +25,18 @@ class Report:
     Example:
 
     >>> from dlnotes.report import Report
-    >>> report = Report("recipes/recurrent/example.py", metric="rmse", better="lower")
+    >>> report = Report("example", metric="rmse", better="lower")
     >>> report.add("persistence", baseline=True, rmse=2.0)
     >>> report.add("lstm", seed=0, rmse=1.5)
     >>> report.summary()[1]["difference"]
     -0.5
     """
 
-    def __init__(self, file, *, metric, better):
+    def __init__(self, recipe, *, metric, better):
         for direction in better.values() if isinstance(better, dict) else [better]:
             if direction not in ("lower", "higher"):
                 raise ValueError(f"`better` is {direction!r}, expected 'lower' or 'higher'.")
-        path = Path(file)
-        self.recipe, self.family = path.stem, path.resolve().parent.name
-        self.metric, self.better = metric, better
+        self.recipe, self.metric, self.better = recipe, metric, better
         self.rows, self.traps, self.history = [], [], []
         self.figures, self.models = {}, {}
         run = session.current()
@@ -112,7 +112,26 @@ class Report:
         )
 
     def _repr_markdown_(self):
-        return self.to_markdown()
+        parts = []
+        for task, header, rows in tables(self.summary()):
+            parts += [f"**{task}**"] * bool(task) + [as_markdown(header, rows)]
+        return "\n\n".join(parts + ["**Traps shown**", self._traps()] * bool(self.traps))
+
+    def _traps(self):
+        rows = [[trap["trap"], trap["plain"], trap["ours"]] for trap in self.traps]
+        return as_markdown(["trap", "plain Keras", "dlnotes"], rows)
+
+    def display(self):
+        """Shows tables, traps and figures in a notebook, each figure with its text alternative."""
+        from IPython.display import HTML, display
+
+        display(self)
+        for figure, alt in self.figures.values():
+            picture = io.BytesIO()
+            figure.savefig(picture, format="png", dpi=100)
+            data = base64.b64encode(picture.getvalue()).decode()
+            source = f"data:image/png;base64,{data}"
+            display(HTML(f'<figure><img src="{source}" alt="{html.escape(alt)}"></figure>'))
 
     def to_markdown(self, about=None):
         """The report as Markdown.
@@ -124,8 +143,7 @@ class Report:
         for task, header, rows in tables(self.summary()):
             parts += [f"## {task}"] * bool(task) + [as_markdown(header, rows)]
         if self.traps:
-            rows = [[trap["trap"], trap["plain"], trap["ours"]] for trap in self.traps]
-            parts += ["## Traps shown", as_markdown(["trap", "plain Keras", "dlnotes"], rows)]
+            parts += ["## Traps shown", self._traps()]
         for name, (_, alt) in self.figures.items():
             parts += [f"## {name.replace('_', ' ').capitalize()}", f"![{alt}](figures/{name}.png)"]
         if about:
@@ -139,7 +157,6 @@ class Report:
         """The report as plain values that JSON can hold."""
         return {
             "recipe": self.recipe,
-            "family": self.family,
             "metric": self.metric,
             "better": self.better,
             "rows": self.rows,

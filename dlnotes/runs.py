@@ -63,6 +63,7 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
             return Outcome(None, None, (), interrupted)
         about = {
             "title": recipe.title,
+            "family": recipe.family,
             "interrupted": interrupted,
             "arguments": {name: _plain(value) for name, value in arguments.items()},
             "command": _command(recipe, arguments),

@@ -47,7 +47,7 @@ def run(epochs: int = 2, samples: int = 5, seed: int = 0, mode: Literal["a", "st
         mode: What to do.
     """
     errors.check_at_least(1, epochs=epochs)
-    report = Report(__file__, metric="error", better="lower")
+    report = Report("counting", metric="error", better="lower")
     report.add("naive", baseline=True, error=samples)
     if mode == "stop":
         raise KeyboardInterrupt

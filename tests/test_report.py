@@ -1,7 +1,12 @@
+import builtins
 import csv
 import json
+import re
 import statistics
+import sys
+import types
 
+from dlnotes import cli, figures
 from dlnotes import report as reports
 from dlnotes.report import Report
 from matplotlib.figure import Figure
@@ -10,7 +15,7 @@ import pytest
 
 @pytest.fixture
 def report():
-    report = Report("recipes/family/topic.py", metric="error", better="lower")
+    report = Report("topic", metric="error", better="lower")
     report.add("naive", baseline=True, error=4.0)
     for seed, error in enumerate([1.0, 2.0, 6.0]):
         report.add("network", seed=seed, error=error, hits=seed)
@@ -28,9 +33,7 @@ def test_summary_is_mean_and_sample_deviation_over_seeds(report):
 
 
 def test_the_baseline_comes_first_in_each_task():
-    report = Report(
-        "t.py", metric={"a": "error", "b": "hits"}, better={"a": "lower", "b": "higher"}
-    )
+    report = Report("t", metric={"a": "error", "b": "hits"}, better={"a": "lower", "b": "higher"})
     report.add("ours", task="a", error=1)
     report.add("base", task="a", error=2, baseline=True)
     report.add("base", task="b", hits=3, baseline=True)
@@ -43,7 +46,7 @@ def test_the_baseline_comes_first_in_each_task():
 
 def test_the_direction_must_be_known():
     with pytest.raises(ValueError, match="'up', expected 'lower' or 'higher'"):
-        Report("t.py", metric="error", better="up")
+        Report("t", metric="error", better="up")
 
 
 def test_saved_files_hold_what_was_added(report, tmp_path):
@@ -72,7 +75,7 @@ def test_saved_files_hold_what_was_added(report, tmp_path):
 
 
 def test_numbers_that_json_cannot_hold_become_null(tmp_path):
-    report = Report("t.py", metric="error", better="lower")
+    report = Report("t", metric="error", better="lower")
     report.add("diverged", baseline=True, error=float("nan"))
     report.save(tmp_path / "run")
     values = json.loads((tmp_path / "run" / "report.json").read_text())
@@ -84,3 +87,23 @@ def test_text_and_markdown_tables_hold_the_same_cells(report):
     assert task is None
     for cell in [*header, *(cell for row in rows for cell in row)]:
         assert cell in str(report) and cell in report.to_markdown()
+
+
+def test_shows_itself_in_a_notebook(report, monkeypatch):
+    shown = []
+    notebook = types.ModuleType("IPython.display")
+    notebook.display, notebook.HTML = shown.append, str
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    report.trap("A trap", plain="wrong", ours="right")
+    figure, _ = figures.axes(1, 1)
+    report.figure("curve", figure, 'A "curve".')
+    cli.main(lambda: report)
+    assert shown[0] is report
+    assert "**Traps shown**" in report._repr_markdown_()
+    assert "| A trap | wrong | right |" in report._repr_markdown_()
+    assert re.fullmatch(
+        r'<figure><img src="data:image/png;base64,[\w+/=]+" alt="A &quot;curve&quot;\."></figure>',
+        shown[1],
+    )

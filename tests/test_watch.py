@@ -28,7 +28,7 @@ def model():
 
 @pytest.fixture
 def report():
-    return Report("recipes/family/topic.py", metric="loss", better="lower")
+    return Report("topic", metric="loss", better="lower")
 
 
 def fit(model, report, epochs=2, **label):

@@ -223,7 +223,7 @@ def run(
     if csv:
         tables = {csv.stem: own_table(csv, target.partition(",")[::2])}
     metric = {f"{t} {n}": m for t in tables for n, m in zip(LOSSES, ("r2", "roc_auc"), strict=True)}
-    report = Report(__file__, metric=metric, better=dict.fromkeys(metric, "higher"))
+    report = Report("functional_io", metric=metric, better=dict.fromkeys(metric, "higher"))
     for name, table in tables.items():
         compare(report, name, list(prepare(*table, samples)), epochs, seed)
     return report

@@ -187,7 +187,7 @@ def run(
     real = datasets.Dataset(
         *(datasets.Split(x[:samples], y[:samples]) for x, y in vars(own).values())
     )
-    report = Report(__file__, metric="accuracy", better="higher")
+    report = Report("bidirectional", metric="accuracy", better="higher")
     for depends_on, variants in {
         "next": (FORWARD, *MODES),
         "previous": (FORWARD, "concat"),

@@ -207,7 +207,7 @@ def run(
     if (most := len(series) - 3 * BATCH) < horizon:
         raise errors.InputError(f"`horizon` is {horizon}, but this series allows {most} at most.")
     metric = {"echo": "accuracy", "forecast": "rmse"}
-    report = Report(__file__, metric=metric, better={"echo": "higher", "forecast": "lower"})
+    report = Report("stateful_lstm", metric=metric, better={"echo": "higher", "forecast": "lower"})
     accuracies = hear_echoes(report, epochs, samples, seed)
 
     truth, before, changes = series[-horizon:], series[-horizon - 1 : -1], np.diff(series)

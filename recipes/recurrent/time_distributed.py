@@ -219,7 +219,7 @@ def run(epochs: int = 20, samples: int = 1000, seed: int = 0, data: Path | None 
     errors.check_at_least(1, epochs=epochs)
     errors.check_at_least(20, samples=samples)
     films = datasets.read_films(data, seed) if data else datasets.films(samples, seed=seed)
-    report = Report(__file__, metric="error", better="lower")
+    report = Report("time_distributed", metric="error", better="lower")
     compare_layouts(report, samples, epochs, seed)
     models = compare_wrappings(report, films, epochs, seed)
     draw(report, models["folded whole"], films.test.x[:200], films.test.y[:200])

@@ -220,7 +220,7 @@ def run(
     errors.check_at_least(1, epochs=epochs, samples=samples)
     features, y, colour = load(csv, target, time, samples)
     errors.check_at_least(60, samples=samples, rows=len(y))
-    report = Report(__file__, metric="mae", better="lower")
+    report = Report("entity_embeddings", metric="mae", better="lower")
     orders = {"shuffled": np.random.default_rng(seed).permutation(len(y))}
     orders |= {"time-ordered": np.arange(len(y))} if time or not csv else {}
     for task, order in orders.items():

@@ -194,7 +194,7 @@ def run(
         "frozen": matrix,
         "thawed": matrix,
     }
-    report = Report(__file__, metric="accuracy", better="higher")
+    report = Report("glove_embedding", metric="accuracy", better="higher")
     zeros = f"{len(coverage.missing):,} rows of zeros, as if they were padding"
     report.trap("Words without a vector", plain=zeros, ours=f"random rows. {coverage}")
     try:

@@ -201,7 +201,7 @@ def run(
     texts, labels = strings(rows["text"]), np.unique(rows["label"], return_inverse=True)[1]
     end = len(texts) // 5
     test, rest = (texts[:end], labels[:end]), (texts[end:], labels[end:])
-    report = Report(__file__, metric="accuracy", better="higher")
+    report = Report("hub_sentence_encoder", metric="accuracy", better="higher")
 
     glove = vectors.load_vectors(datasets.glove_path())
     vocabulary = ["", "[UNK]", *glove.words]

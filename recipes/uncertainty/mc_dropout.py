@@ -225,7 +225,7 @@ def run(
     """
     errors.check_at_least(1, epochs=epochs, passes=passes)
     errors.check_at_least(50, samples=samples)
-    report, settings = Report(__file__, metric="nll", better="lower"), (epochs, passes, seed)
+    report, settings = Report("mc_dropout", metric="nll", better="lower"), (epochs, passes, seed)
     table = csv or sklearn.datasets.load_diabetes(as_frame=True).frame
     data = datasets.read_table(table, target, rows=samples, seed=seed)
     score = regression if data.train.y.dtype.kind == "f" else classification
