@@ -1,6 +1,5 @@
 """Checks the claims of recipes: runs what is missing, judges, records."""
 
-import contextlib
 from dataclasses import dataclass
 import datetime
 import json
@@ -12,6 +11,7 @@ from dlnotes.errors import InputError
 from dlnotes.fingerprint import fingerprint
 from dlnotes.machine import machine, versions
 from dlnotes.report import as_text
+from dlnotes.verdicts import path_of, recorded
 import filelock
 
 FAILED = "failed"
@@ -189,11 +189,6 @@ def _about(claim):
     return about | claim.more
 
 
-def claims_record_path(recipe):
-    """Where the recorded verdicts of a recipe lie."""
-    return recipe.results_path.with_name(f"{recipe.name}-claims.json")
-
-
 def record(checked):
     """Writes verdicts beside the recipe, with the numbers of each run behind them.
 
@@ -230,7 +225,7 @@ def record(checked):
         "fingerprint": fingerprint(recipe.claims_path),
         "recorded": datetime.date.today().isoformat(),
     }
-    path = claims_record_path(recipe)
+    path = path_of(recipe)
     try:
         path.parent.mkdir(exist_ok=True)
         part = path.with_name(f".part-{path.name}")
@@ -243,48 +238,12 @@ def record(checked):
     return path
 
 
-def recorded(recipe):
-    """The recorded verdicts of a recipe, or `None` where there are none.
-
-    Args:
-        recipe: A `Recipe`.
-
-    Returns:
-        Dictionary, as `record` wrote it.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        return json.loads(claims_record_path(recipe).read_text())
-    return None
-
-
 def is_stale(recipe):
     """Whether the claims have changed since their verdicts were recorded."""
     if not recipe.claims_path.is_file():
         return False
     before = recorded(recipe)
     return before is None or before["fingerprint"] != fingerprint(recipe.claims_path)
-
-
-def counts(recipe):
-    """How many claims of a recipe hold, are contradicted, are open.
-
-    Args:
-        recipe: A `Recipe`.
-
-    Returns:
-        Dictionary with `holds`, `contradicted` and `open` (not shown, or a question without an
-        answer), or `None` where nothing is recorded. Outdated statements are not counted.
-    """
-    before = recorded(recipe)
-    if before is None:
-        return None
-    numbers = {"holds": 0, "contradicted": 0, "open": 0}
-    for result in before["claims"]:
-        if result["verdict"] in (claims.NOT_SHOWN, claims.OPEN):
-            numbers["open"] += 1
-        elif result["kind"] in ("exact", "empirical"):
-            numbers[result["verdict"]] += 1
-    return numbers
 
 
 def differs_from_record(result):

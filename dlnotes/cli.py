@@ -153,7 +153,10 @@ def show(
     as_json: AsJson = False,
 ):
     """Show what a recipe is about, and its options."""
+    from dlnotes import verdicts
+
     found = catalogue.find(recipe)
+    numbers = verdicts.counts(found)
     if as_json:
         values = {
             "name": found.name,
@@ -164,6 +167,7 @@ def show(
             "questions": found.questions,
             "fields": found.fields,
             "path": str(found.path),
+            "claims": numbers,
             "options": [
                 {"name": o.name, "type": o.type.__name__, "default": o.default, "help": o.help}
                 for o in found.options
@@ -174,6 +178,8 @@ def show(
     print(f"{found.family}/{found.name}: {found.title}\n\n{found.summary}\n")
     for name, text in (found.questions | found.fields).items():
         print(f"{name + ':':<15}{text}")
+    if numbers:
+        print(f"{'Claims:':<15}{verdicts.counted(numbers)} (`dlnotes check {found.name}`)")
     print(f"{'File:':<15}{found.path}\n\nOptions of `dlnotes run {found.name}`:")
     width = max(len(option.flag) for option in found.options)
     for option in found.options:

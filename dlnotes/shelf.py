@@ -3,7 +3,7 @@
 from pathlib import Path
 import re
 
-from dlnotes import catalogue, results
+from dlnotes import catalogue, results, verdicts
 from dlnotes.errors import InputError
 from dlnotes.report import as_markdown, tables
 
@@ -31,7 +31,7 @@ def pages(folder):
                 f"{path} is missing: every family has a page. `dlnotes new` writes one."
             )
         texts[path] = _filled(path, _family_table(members))
-    readme = _filled(folder / "README.md", _shelf(folder, families))
+    readme = _filled(folder / "README.md", _shelf(families))
     members = {recipe.name: recipe for family in families.values() for recipe in family}
     texts[folder / "README.md"] = EXAMPLE.sub(lambda found: _example(found, members), readme)
     return texts
@@ -65,14 +65,28 @@ def _filled(path, table):
     return pattern.sub(lambda _: f"{begin}\n\n{table}\n\n{end}", text)
 
 
-def _shelf(folder, families):
-    rows = []
-    for family, members in families.items():
-        page = (folder / "recipes" / family / "README.md").read_text(encoding="utf-8")
-        about = next(part for part in page.split("\n\n") if not part.startswith("#"))
-        links = ", ".join(f"[{r.name}](recipes/{family}/{r.name}.py)" for r in members)
-        rows.append([f"[{family}](recipes/{family}/README.md)", " ".join(about.split()), links])
-    return as_markdown(["family", "what unites it", "recipes"], rows)
+def _shelf(families):
+    rows = [
+        [
+            f"[{family}](recipes/{family}/README.md)",
+            f"[{recipe.name}](recipes/{family}/{recipe.name}.py)",
+            recipe.title,
+            _claims(recipe, f"recipes/{family}/"),
+        ]
+        for family, members in families.items()
+        for recipe in members
+    ]
+    return as_markdown(["family", "recipe", "subject", "what the notes claim"], rows)
+
+
+def _claims(recipe, folder):
+    """How many claims hold, are contradicted, are open, with a link to them."""
+    if not recipe.claims_path.is_file():
+        return ""
+    numbers = verdicts.counts(recipe)
+    if numbers is None:
+        return "not checked yet"
+    return f"[{verdicts.counted(numbers)}]({folder}claims/{recipe.claims_path.name})"
 
 
 def _example(found, members):
@@ -95,10 +109,11 @@ def _example(found, members):
 
 def _family_table(members):
     rows = [
-        [f"[{recipe.name}]({recipe.path.name})", recipe.title, _result(recipe)]
+        [f"[{recipe.name}]({recipe.path.name})", recipe.title, _result(recipe), _claims(recipe, "")]
         for recipe in members
     ]
-    return as_markdown(["recipe", "subject", "recorded result on the test split"], rows)
+    header = ["recipe", "subject", "recorded result on the test split", "what the notes claim"]
+    return as_markdown(header, rows)
 
 
 def _result(recipe):

@@ -6,7 +6,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from dlnotes import catalogue, checks, cli
+from dlnotes import catalogue, checks, cli, verdicts
 from dlnotes.errors import InputError
 import pytest
 
@@ -142,7 +142,7 @@ def test_a_check_that_breaks_is_told_and_not_recorded(recipe):
     assert "TypeError: unsupported operand" in by_id(checked)["two"]["tests"][0]["rule"]
     with pytest.raises(InputError, match="not recorded: two"):
         checks.record(checked)
-    assert checks.recorded(recipe) is None
+    assert verdicts.recorded(recipe) is None
 
 
 @pytest.mark.slow
@@ -178,13 +178,13 @@ def test_goes_on_after_it_was_killed(recipe):
 
 
 def test_records_and_knows_when_it_is_stale(recipe):
-    assert checks.is_stale(recipe) and checks.counts(recipe) is None
+    assert checks.is_stale(recipe) and verdicts.counts(recipe) is None
     path = checks.record(checks.check(recipe))
     assert path == recipe.path.parent / "results" / "made-claims.json"
-    before = checks.recorded(recipe)
+    before = verdicts.recorded(recipe)
     assert len(before["runs"]["numbers"]) == 10
     assert not checks.is_stale(recipe)
-    assert checks.counts(recipe) == {"holds": 2, "contradicted": 2, "open": 0}
+    assert verdicts.counts(recipe) == {"holds": 2, "contradicted": 2, "open": 0}
     change(recipe, "by=0.5", "by=5")
     assert checks.is_stale(recipe)
 
@@ -252,7 +252,7 @@ def test_command_says_that_there_are_no_claims(recipe, capsys):
 RECORDED = [
     recipe
     for recipe in catalogue.recipes()
-    if recipe.claims_path.is_file() and checks.recorded(recipe)
+    if recipe.claims_path.is_file() and verdicts.recorded(recipe)
 ]
 each_recorded = pytest.mark.parametrize("recipe", RECORDED, ids=lambda recipe: recipe.name)
 
@@ -260,7 +260,7 @@ each_recorded = pytest.mark.parametrize("recipe", RECORDED, ids=lambda recipe: r
 @each_recorded
 def test_recorded_verdicts_follow_from_the_recorded_numbers(recipe):
     """The judgement of every empirical claim, made again from the numbers of each seed."""
-    before = checks.recorded(recipe)
+    before = verdicts.recorded(recipe)
     module = recipe.load_claims()
     old = {result["id"]: result for result in before["claims"]}
     for claim in checks.claims.of_module(module):
