@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 RECIPES = catalogue.recipes()
-LONGEST, LONGEST_CLAIMS = 120, 150
+LONGEST, LONGEST_CLAIMS, LONGEST_ENTRY = 120, 150, 15
 TINY = {"epochs": 1, "samples": 200, "seed": 0}
 
 each_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -52,7 +52,9 @@ def test_header_is_whole(recipe):
 @each_recipe
 def test_claims_stay_short(recipe):
     if recipe.claims_path.is_file():
-        assert len(code_lines(recipe.claims_path)) <= LONGEST_CLAIMS
+        entries = recipe.claims_path.read_text().count('where="')
+        longest = max(LONGEST_CLAIMS, LONGEST_ENTRY * entries)
+        assert len(code_lines(recipe.claims_path)) <= longest
 
 
 @each_recipe
