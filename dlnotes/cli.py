@@ -1,4 +1,4 @@
-"""The one front door: `dlnotes list | show | run | check | new | index | record`."""
+"""The one front door: `dlnotes list | show | run | check | migrate | new | index | record`."""
 
 import builtins
 import inspect
@@ -359,6 +359,17 @@ def index():
         print(f"renewed: {path}")
     if not changed:
         print("every table is up to date")
+
+
+@app.command("migrate")
+def migrate_files(
+    files: Annotated[list[Path], typer.Argument(help="Python scripts and notebooks (.ipynb).")],
+    as_json: AsJson = False,
+):
+    """Say which Keras 2 lines fail on Keras 3, and what to write: exit code 1 if there are any."""
+    from dlnotes import migrate
+
+    raise typer.Exit(migrate.command(files, as_json))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""`dlnotes migrate`: which lines of a Keras 2 script or notebook fail on Keras 3, and what to write.
+
+Files are parsed, never run, and nothing of Keras is imported. The table is `dlnotes.idioms`.
+"""
+
+import ast
+from collections import Counter
+from dataclasses import asdict
+import json
+import re
+import textwrap
+import tokenize
+import warnings
+
+from dlnotes import idioms, scanner
+from dlnotes.errors import InputError
+
+FOUND = 1
+WIDTH = 80
+EFFECTS = {
+    idioms.FAILS: ("Fails", "fails", "fail"),
+    idioms.NOTHING: ("Does nothing", "does nothing", "do nothing"),
+    idioms.OTHERWISE: ("Does something else", "does something else", "do something else"),
+}
+OF_THE_SHELL = re.compile(r"(?P<indent>\s*)(?:[\w, ]+=\s*)?[%!?]|(?P<asked>\s*)[\w.]+\?{1,2}\s*$")
+NOT_PYTHON = re.compile(
+    r"\s*%%(?:bash|sh|script|html|javascript|js|latex|markdown|perl|ruby|svg|system|!|writefile)"
+)
+
+
+def command(paths, as_json):
+    """Reads files and prints what is to be changed.
+
+    Args:
+        paths: List of `pathlib.Path`, scripts and notebooks.
+        as_json: Boolean, whether to print a JSON list instead of text.
+
+    Returns:
+        Integer, the exit code: 1 if any idiom was found, else 0.
+    """
+    found = {path: read(path) for path in paths}
+    if as_json:
+        objects = [{"file": str(path)} | each for path in found for each in found[path]]
+        print(json.dumps(objects, indent=2))
+    else:
+        print("\n\n".join(_story(path, found[path]) for path in found))
+    return FOUND if any(found.values()) else 0
+
+
+def read(path):
+    """Finds the Keras 2 idioms of a script or notebook.
+
+    Args:
+        path: `pathlib.Path` of a Python file, or of a notebook that ends in `.ipynb`.
+
+    Returns:
+        List of dictionaries with `line`, `old`, `new`, `why`, `effect` (one of "fails", "does
+        nothing" and "does something else") and `id`, the row of the table. In a notebook `cell`
+        counts its cells from 1, and `line` the lines of that cell.
+
+    Raises:
+        InputError: If the file cannot be read or is not valid Python.
+    """
+    text = _text(path)
+    if path.suffix != ".ipynb":
+        return [asdict(found) for found in scanner.scan(_parse(text, str(path)))]
+    cells = _code_cells(path, text)
+    sources, places = [], []
+    for number, source in cells:
+        clean = _without_magics(source, f"{path}, cell {number}")
+        sources.append(clean)
+        places += [(number, line) for line in range(1, clean.count("\n") + 2)]
+    tree = _parse("\n".join(sources), str(path))
+    objects = []
+    for found in scanner.scan(tree):
+        cell, line = places[found.line - 1]
+        objects.append({"cell": cell} | asdict(found) | {"line": line})
+    return objects
+
+
+def _text(path):
+    try:
+        if path.suffix == ".ipynb":
+            return path.read_text(encoding="utf-8")
+        with tokenize.open(path) as file:
+            return file.read()
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder; give the files in it, as in {path}/*.py.") from error
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {path} ({error.strerror}).") from error
+    except (UnicodeDecodeError, SyntaxError) as error:
+        raise InputError(f"{path} is not a text in the encoding that it declares.") from error
+
+
+def _code_cells(path, text):
+    """The number and the source of each code cell of a notebook."""
+    try:
+        cells = json.loads(text)["cells"]
+        return [
+            (number, "".join(cell["source"]))
+            for number, cell in enumerate(cells, start=1)
+            if cell["cell_type"] == "code"
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a notebook of format 4; open it in Jupyter and save it again."
+        ) from error
+
+
+def _parse(text, place):
+    return ast.parse(_without_magics(text, place))
+
+
+def _without_magics(source, place):
+    """Blanks out the lines that are for IPython, not for Python; the others keep their numbers."""
+    error = _error(source)
+    if error is None:
+        return source
+    if NOT_PYTHON.match(source):
+        return "\n" * source.count("\n")
+    clean = _blank(source)
+    if _error(clean) is None:
+        return clean
+    line = f", line {error.lineno}" if ", cell" in place else f":{error.lineno}"
+    raise InputError(f"{place}{line} is not valid Python 3 ({error.msg}).")
+
+
+def _error(source):
+    """The `SyntaxError` of a source, or `None`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(source)
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError) as error:
+        return SyntaxError(str(error) or "nested too deeply", ("", 1, 0, ""))
+    return None
+
+
+def _blank(source):
+    lines, continues = [], False
+    for line in source.split("\n"):
+        shell = OF_THE_SHELL.match(line)
+        if continues or shell:
+            indent = (shell and (shell["indent"] or shell["asked"])) or ""
+            lines.append("" if continues else f"{indent}pass")
+            continues = line.endswith("\\")
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _story(path, found):
+    """What people read: each place, the new code, the reason; then a count."""
+    if not found:
+        return f"{path}: nothing to change."
+    parts = [_entry(path, each) for each in found]
+    counts = Counter(each["effect"] for each in found)
+    words = [f"{counts[e]} {EFFECTS[e][1 if counts[e] == 1 else 2]}" for e in EFFECTS if counts[e]]
+    places = "1 place" if len(found) == 1 else f"{len(found)} places"
+    return "\n".join([*parts, f"{path}: {places} to change ({', '.join(words)})."])
+
+
+def _entry(path, each):
+    cell = f"cell {each['cell']}:" if "cell" in each else ""
+    place = f"{path}:{cell}{each['line']}: "
+    reason = f"{EFFECTS[each['effect']][0]}: {each['why']}"
+    wrapped = textwrap.fill(reason, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    line = f"{place}{each['old']} -> {each['new']}"
+    if "\n" not in line and len(line) <= WIDTH:
+        return f"{line}\n{wrapped}"
+    old = textwrap.shorten(each["old"], max(WIDTH - len(place), 20), placeholder=" ...")
+    first, *others = each["new"].split("\n")
+    new = "\n".join([f"    -> {first}", *(f"       {other}".rstrip() for other in others)])
+    return f"{place}{old}\n{new}\n{wrapped}"
