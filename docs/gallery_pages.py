@@ -104,13 +104,16 @@ def fenced(code, language="python"):
     return f"{fence}{language}\n{code.strip()}\n{fence}"
 
 
+def slug(verdict):
+    return verdict.replace(" ", "-")
+
+
 def badge(verdict, count=None):
     """A verdict as a symbol and a word, and how often; never as a colour alone."""
-    name = verdict.replace(" ", "-")
     words = verdict if count is None else f"{count} {verdict}"
     if verdict == "holds" and count not in (None, 1):
         words = f"{count} hold"
-    return f"[{SYMBOLS[verdict]} {words}]{{.verdict .verdict-{name}}}"
+    return f"[{SYMBOLS[verdict]} {words}]{{.verdict .verdict-{slug(verdict)}}}"
 
 
 def badges(claims):
@@ -323,7 +326,7 @@ def _claim(claim, code, target=True):
 
 
 def _card(claim, verdict, statement, said, code):
-    name = verdict.replace(" ", "-")
+    name = slug(verdict)
     inside = [statement, f"[{said}]{{.said}}"]
     tests = [_test(test) for test in claim.get("tests", [])]
     blocks = ["\n".join(tests)] * bool(tests) + [fenced(source) for source in [code] if source]
@@ -354,7 +357,7 @@ def statistics(every):
     families = {entry.recipe.family for entry in every}
     trained = sum(len(entry.results["seeds"]) for entry in every if entry.results)
     return (
-        f"{len(every)} recipes in {len(families)} families, run {trained} times over seeds for "
+        f"{len(every)} recipes in {len(families)} families, {trained} runs over seeds behind "
         f"their tables. {len(judged)} claims and questions of the notes have a verdict: "
         f"{badges(judged)}"
     )
@@ -373,8 +376,9 @@ def front(every, abouts):
     judged = [claim for entry in every for claim in entry.judged]
     counts = Counter(claim["verdict"] for claim in judged)
     cards = [
-        _link_card(f"{badge(verdict)}", f"claims-{verdict.replace(' ', '-')}", "ref")
-        + f"[{counts[verdict]}]{{.number}}\n\n{MEANINGS[verdict]}\n::::"
+        _link_card(HEADINGS[verdict], f"#claims-{slug(verdict)}")
+        + f"[{SYMBOLS[verdict]} {counts[verdict]}]{{.number .verdict-{slug(verdict)}}}"
+        + f"\n\n{MEANINGS[verdict]}\n::::"
         for verdict in HEADINGS
         if counts[verdict] or verdict != "answered"
     ]
@@ -382,7 +386,7 @@ def front(every, abouts):
     for family, (title, about) in abouts.items():
         members = [entry for entry in every if entry.recipe.family == family]
         cards = [
-            _link_card(plain(entry.recipe.title), f"recipes/{entry.name}", "doc")
+            _link_card(plain(entry.recipe.title), f"recipes/{entry.name}.ipynb")
             + f"{entry.recipe.summary}\n\n{_footer(entry)}\n::::"
             for entry in members
         ]
@@ -398,8 +402,8 @@ def _footer(entry):
     return f":::{{card-footer}}\n`{entry.name}` {badges(entry.judged)}\n:::"
 
 
-def _link_card(title, target, kind):
-    return f"::::{{grid-item-card}} {title}\n:link: {target}\n:link-type: {kind}\n\n"
+def _link_card(title, target):
+    return f"::::{{grid-item-card}} [{title}]({target})\n:class-card: linked\n\n"
 
 
 def _grid(cards, columns):
@@ -411,13 +415,13 @@ def by_verdict(every):
     parts = [statistics(every)]
     for verdict, heading in HEADINGS.items():
         found = [
-            f"- [{plain(claim['statement'])}](#{anchor(claim)}) "
-            + joined(f"[{entry.name}](recipes/{entry.name}.ipynb)", measured(claim))
+            f"- [{plain(claim['statement'])}](#{anchor(claim)})\\\n  "
+            f"[{joined(f'[{entry.name}](recipes/{entry.name}.ipynb)', measured(claim))}]{{.said}}"
             for entry in every
             for claim in entry.judged
             if claim["verdict"] == verdict
         ]
-        parts.append(f"(claims-{verdict.replace(' ', '-')})=\n## {SYMBOLS[verdict]} {heading}")
+        parts.append(f"(claims-{slug(verdict)})=\n## {SYMBOLS[verdict]} {heading}")
         parts += [MEANINGS[verdict].capitalize() + ".", "\n".join(found) or "None."]
     missing = [entry.name for entry in every if entry.claims is None]
     if missing:
@@ -436,7 +440,7 @@ def errata(every):
                 verdict = OF_ENTRIES.get(claim["verdict"], claim["verdict"])
                 change = f"**Was:** {plain(claim['was'])}\n\n**Now:** {plain(claim['now'])}"
                 said = f"notes {plain(claim['where'])} · [how it is checked](#{anchor(claim)})"
-                name = verdict.replace(" ", "-")
+                name = slug(verdict)
                 parts.append(f"::::{{container}} claim claim-{name}\n\n{badge(verdict)}")
                 parts += [change, said, "::::"]
     return "\n\n".join(parts) or "No entry is recorded yet."
@@ -461,7 +465,7 @@ def _idiom(idiom):
     return "\n\n".join(
         [
             f"(idiom-{idiom.id})=",
-            f":::::{{container}} claim claim-{idiom.effect.replace(' ', '-')}",
+            f":::::{{container}} claim claim-{slug(idiom.effect)}",
             f"{badge(idiom.effect)} {plain(idiom.why)}",
             "\n".join(["::::{container} pair", *codes, "::::"]),
             ":::::",

@@ -82,7 +82,9 @@ def _of_package(folder):
         path = folder / f"{statement.module.rpartition('.')[2]}.py"
         exported = {alias.name for alias in statement.names}
         names = tuple(pair for pair in _public(path) if pair[0] in exported)
-        main = next((name for name, _ in names if name == path.stem), names[0][0])
+        stem = path.stem.replace("_", "")
+        same = [name for name, _ in names if name.replace("_", "").lower() == stem]
+        main = (same or [names[0][0]])[0]
         names = tuple(sorted(names, key=lambda pair, first=main: pair[0] != first))
         yield Page(f"dlnotes.{folder.name}", f"{folder.name}/{path.stem}", main, _lead(path), names)
 

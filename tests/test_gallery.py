@@ -80,7 +80,7 @@ def sections(text, level="## "):
 
 def test_every_recipe_is_on_the_front_page_and_on_the_page_of_its_family(made):
     for recipe in RECIPES:
-        assert f":link: recipes/{recipe.name}\n" in made["_generated/front.md"]
+        assert f"](recipes/{recipe.name}.ipynb)" in made["_generated/front.md"]
         assert f"{recipe.name} <../recipes/{recipe.name}>" in made[f"families/{recipe.family}.md"]
         assert f"recipes/{recipe.name}.ipynb" in made
 
@@ -381,15 +381,23 @@ def page(request, browser, address):
     """A page of the site that may neither complain nor ask another host."""
     context = browser.new_context(viewport={"width": request.param, "height": 900})
     page, wrong = context.new_page(), []
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+
+    def on_request(asked):
+        if not asked.url.startswith((address, "data:", "blob:")):
+            wrong.append(f"leaves the machine: {asked.url}")
+
+    def on_response(answer):
+        if answer.status >= 400:
+            wrong.append(f"{answer.status}: {answer.url}")
+
+    def on_console(said):
+        if said.type in ("error", "warning"):
+            wrong.append(said.text)
+
+    page.on("request", on_request)
+    page.on("response", on_response)
+    page.on("console", on_console)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda asked: wrong.append(f"failed: {asked.url}"))
-    page.on(
-        "request",
-        lambda asked: (
-            wrong.append(asked.url) if not asked.url.startswith((address, "data:", "blob:")) else 0
-        ),
-    )
     page.goto(address)
     yield page
     context.close()
