@@ -130,6 +130,14 @@ def rate_after(steps, optimizer):
 TEXTS = KERAS + "\ntexts = np.array(['the cat sat', 'the dog'], dtype=object)\n"
 SERIES = KERAS + "\nseries = np.arange(6.0).reshape(6, 1)\n"
 
+SAME_IN_OPS = """
+abs all any arange argmax argmin binary_crossentropy cast categorical_crossentropy clip concatenate
+cos cumprod cumsum dot elu equal exp expand_dims eye greater greater_equal in_top_k less less_equal
+log logsumexp max maximum mean min minimum ndim not_equal one_hot ones ones_like prod relu repeat
+reshape round shape sigmoid sign sin softmax softplus softsign sparse_categorical_crossentropy sqrt
+square squeeze stack std stop_gradient sum tanh tile transpose var zeros zeros_like
+"""
+
 OPTIMIZER = ("optimizer",)
 LAYER = ("layer",)
 
@@ -374,7 +382,7 @@ IDIOMS = (
         setup=TENSORFLOW + NETWORK,
         old="from keras.utils import multi_gpu_model\nparallel = multi_gpu_model(model, gpus=2)",
         new="with tf.distribute.MirroredStrategy().scope():\n"
-        "    parallel = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])",
+        "    parallel = keras.models.clone_model(model)",
         why="Removed: build and compile inside the scope of a `tf.distribute` strategy, or use "
         "`keras.distribution` on JAX.",
         error=("ImportError", "multi_gpu_model"),
@@ -416,9 +424,11 @@ IDIOMS = (
         setup=KERAS + "\ninputs = keras.Input((6, 2))\n",
         old="outputs = keras.layers.LocallyConnected1D(8, 3)(inputs)",
         new="""\
-windows = keras.layers.concatenate([inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]])
-own_kernels = keras.layers.EinsumDense("btc,tcf->btf", output_shape=(4, 8), bias_axes="tf")
-outputs = own_kernels(windows)""",
+steps = [inputs[:, :-2], inputs[:, 1:-1], inputs[:, 2:]]
+own_kernels = keras.layers.EinsumDense(
+    "btc,tcf->btf", output_shape=(4, 8), bias_axes="tf"
+)
+outputs = own_kernels(keras.layers.concatenate(steps))""",
         why="Removed without successor: cut the windows and give each position a kernel of its "
         "own with `EinsumDense`.",
         error=("AttributeError", "LocallyConnected1D"),
@@ -486,8 +496,9 @@ outputs = own_kernels(windows)""",
         id="rnn-input-length",
         group=LAYERS,
         setup=KERAS,
-        old="model = keras.Sequential([\n    keras.layers.LSTM(4, input_dim=3, input_length=5),\n])",
-        new="model = keras.Sequential([\n    keras.Input((5, 3)),\n    keras.layers.LSTM(4),\n])",
+        old="layer = keras.layers.LSTM(4, input_dim=3, input_length=5)\n"
+        "model = keras.Sequential([layer])",
+        new="layer = keras.layers.LSTM(4)\nmodel = keras.Sequential([keras.Input((5, 3)), layer])",
         why="Recurrent layers take no `input_length`; put an `Input` first.",
         error=("ValueError", "input_length"),
         pattern=Keyword(
@@ -790,9 +801,7 @@ model = keras.Sequential([keras.Input((4,)), Loaded()])""",
         new="shape = model.layers[0].output.shape",
         why="Layers have no `input_shape` and `output_shape`; their tensors have shapes.",
         error=("AttributeError", "output_shape"),
-        pattern=Attribute(
-            LAYER, {"output_shape": "output.shape", "input_shape": "input.shape"}
-        ),
+        pattern=Attribute(LAYER, {"output_shape": "output.shape", "input_shape": "input.shape"}),
     ),
     Idiom(
         id="layer-output-at",
@@ -829,14 +838,14 @@ model = keras.Sequential([keras.Input((4,)), Loaded()])""",
         old="""\
 class Scale(keras.layers.Layer):
     def build(self, input_shape):
-        self.scale = self.add_weight("scale", shape=(1,), initializer="ones")
+        self.scale = self.add_weight("scale", shape=(1,))
 
 
 Scale().build((None, 4))""",
         new="""\
 class Scale(keras.layers.Layer):
     def build(self, input_shape):
-        self.scale = self.add_weight(name="scale", shape=(1,), initializer="ones")
+        self.scale = self.add_weight(name="scale", shape=(1,))
 
 
 Scale().build((None, 4))""",
@@ -851,7 +860,7 @@ Scale().build((None, 4))""",
         old="""\
 class Count(keras.layers.Layer):
     def build(self, input_shape):
-        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.calls = self.add_weight(shape=(), trainable=False)
 
     def call(self, inputs):
         self.add_update(self.calls.assign_add(1.0))
@@ -862,7 +871,7 @@ Count()(np.ones((2, 3)))""",
         new="""\
 class Count(keras.layers.Layer):
     def build(self, input_shape):
-        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.calls = self.add_weight(shape=(), trainable=False)
 
     def call(self, inputs):
         self.calls.assign(self.calls + 1.0)
@@ -1081,7 +1090,14 @@ def moved_by_training():
         "`keras.utils.PyDataset` now.",
         error=("TypeError", "workers"),
         pattern=Keyword(
-            ("model.fit", "model.evaluate", "model.predict"),
+            (
+                "model.fit",
+                "model.evaluate",
+                "model.predict",
+                "model.fit_generator",
+                "model.evaluate_generator",
+                "model.predict_generator",
+            ),
             {"workers": None, "use_multiprocessing": None, "max_queue_size": None},
         ),
     ),
@@ -1181,7 +1197,8 @@ model = keras.Model(inputs, [outputs[0], outputs[1]])
 model.compile("sgd", ["mse", "mse"], run_eagerly=True)
 """,
         old="model.fit(x, [y, y], class_weight={0: 1.0, 1: 5.0})",
-        new="model.fit(x, [y, y], sample_weight=[np.where(y[:, 0] == 1, 5.0, 1.0), np.ones(8)])",
+        new="weights = [np.where(y[:, 0] == 1, 5.0, 1.0), np.ones(len(y))]\n"
+        "model.fit(x, [y, y], sample_weight=weights)",
         why="`class_weight` is for one output; give one `sample_weight` per output.",
         error=("ValueError", "only supported for Models with a single output"),
         pattern=Rule("class_weight_of_several_outputs"),
@@ -1279,7 +1296,8 @@ discriminator.trainable = True""",
         group=OPTIMIZERS,
         setup=KERAS + RATE,
         old="optimizer = keras.optimizers.Adam(learning_rate=0.01, decay=0.1)",
-        new="schedule = keras.optimizers.schedules.InverseTimeDecay(0.01, 1, decay_rate=0.1)\n"
+        new="from keras.optimizers.schedules import InverseTimeDecay\n"
+        "schedule = InverseTimeDecay(0.01, decay_steps=1, decay_rate=0.1)\n"
         "optimizer = keras.optimizers.Adam(learning_rate=schedule)",
         why="`decay` is accepted with a warning and ignored: the learning rate never falls.",
         effect=NOTHING,
@@ -1393,9 +1411,11 @@ discriminator.trainable = True""",
         id="optimizer-get-updates",
         group=OPTIMIZERS,
         setup=MODEL,
-        old="updates = model.optimizer.get_updates(model.losses, model.trainable_weights)",
-        new="gradients = [keras.ops.zeros_like(w) for w in model.trainable_weights]\n"
-        "model.optimizer.apply(gradients, model.trainable_weights)",
+        old="weights = model.trainable_weights\n"
+        "updates = model.optimizer.get_updates(model.losses, weights)",
+        new="weights = model.trainable_weights\n"
+        "gradients = [keras.ops.zeros_like(weight) for weight in weights]\n"
+        "model.optimizer.apply(gradients, weights)",
         why="There are no symbolic updates: compute gradients on a tape and `apply` them.",
         error=("AttributeError", "get_updates"),
         pattern=Attribute(OPTIMIZER, {"get_updates": None, "get_gradients": None}),
@@ -1459,7 +1479,8 @@ discriminator.trainable = True""",
         id="reduction-auto",
         group=METRICS,
         setup=TENSORFLOW,
-        old="loss = keras.losses.MeanSquaredError(reduction=tf.keras.losses.Reduction.AUTO)",
+        old="reduction = tf.keras.losses.Reduction.AUTO\n"
+        "loss = keras.losses.MeanSquaredError(reduction=reduction)",
         new='loss = keras.losses.MeanSquaredError(reduction="sum_over_batch_size")',
         why="There is no automatic reduction; the default is `sum_over_batch_size`.",
         error=("ValueError", "Invalid value for argument `reduction`"),
@@ -1469,8 +1490,8 @@ discriminator.trainable = True""",
         id="reduction-class",
         group=METRICS,
         setup=KERAS,
-        old="loss = keras.losses.MeanSquaredError(reduction=keras.losses.Reduction.NONE)",
-        new='loss = keras.losses.MeanSquaredError(reduction="none")',
+        old="loss = keras.losses.Huber(reduction=keras.losses.Reduction.NONE)",
+        new='loss = keras.losses.Huber(reduction="none")',
         why="Reductions are words: `none`, `sum`, `sum_over_batch_size` (`tf.keras` still has the "
         "class).",
         error=("AttributeError", "Reduction"),
@@ -1561,7 +1582,8 @@ model.fit(x, y, callbacks=[Enough()])""",
         id="checkpoint-weights-suffix",
         group=CALLBACKS,
         setup=KERAS,
-        old='checkpoint = keras.callbacks.ModelCheckpoint("best.h5", save_weights_only=True)',
+        old="checkpoint = keras.callbacks.ModelCheckpoint(\n"
+        '    "best.h5", save_weights_only=True\n)',
         new="checkpoint = keras.callbacks.ModelCheckpoint(\n"
         '    "best.weights.h5", save_weights_only=True\n)',
         why="Weights are checkpointed as `.weights.h5`.",
@@ -1575,7 +1597,7 @@ model.fit(x, y, callbacks=[Enough()])""",
         group=CALLBACKS,
         setup=KERAS,
         old='checkpoint = keras.callbacks.ModelCheckpoint("best.keras", period=5)',
-        new='checkpoint = keras.callbacks.ModelCheckpoint("best.keras", save_freq="epoch")',
+        new='checkpoint = keras.callbacks.ModelCheckpoint(\n    "best.keras", save_freq="epoch"\n)',
         why="Removed: `save_freq` is `epoch` or a number of batches.",
         error=("TypeError", "period"),
         pattern=Keyword(("keras.callbacks.ModelCheckpoint",), {"period": None}),
@@ -1725,7 +1747,7 @@ model = keras.models.load_model("doubled.keras")""",
         group=INPUTS,
         setup=TEXTS,
         old="tokenizer = keras.preprocessing.text.Tokenizer(num_words=100)",
-        new='encode = keras.layers.TextVectorization(max_tokens=100, output_mode="int")\n'
+        new="encode = keras.layers.TextVectorization(max_tokens=100)\n"
         "encode.adapt(texts)\nindices = encode(texts)",
         why="`keras.preprocessing.text` is gone (`tf.keras` keeps an unmaintained copy); the layer "
         "also pads. Index 1 is the unknown word.",
@@ -1753,12 +1775,13 @@ model = keras.models.load_model("doubled.keras")""",
         id="timeseries-generator",
         group=INPUTS,
         setup=SERIES,
-        old="windows = keras.preprocessing.sequence.TimeseriesGenerator(series, series, length=3)",
+        old="from keras.preprocessing.sequence import TimeseriesGenerator\n"
+        "windows = TimeseriesGenerator(series, series, length=3)",
         new="windows = keras.utils.timeseries_dataset_from_array(\n"
         "    series[:-1], series[3:], sequence_length=3\n)",
         why="`TimeseriesGenerator` is gone (`tf.keras` keeps a copy). In the new function target i "
         "belongs to the window that *begins* at i, so shift the targets.",
-        error=("AttributeError", "TimeseriesGenerator"),
+        error=("ImportError", "TimeseriesGenerator"),
         pattern=Name({"keras.preprocessing.sequence.TimeseriesGenerator": None}, plain=True),
     ),
     Idiom(
@@ -1769,9 +1792,10 @@ model = keras.models.load_model("doubled.keras")""",
         "couples, labels = skipgrams(sequence, 5, window_size=1)",
         new="""\
 couples = [
-    (word, context)
-    for position, word in enumerate(sequence)
-    for context in sequence[max(position - 1, 0) : position] + sequence[position + 1 :][:1]
+    (sequence[i], sequence[j])
+    for i in range(len(sequence))
+    for j in range(max(i - 1, 0), min(i + 2, len(sequence)))
+    if i != j
 ]""",
         why="`skipgrams` and `make_sampling_table` are gone (`tf.keras` keeps copies): make the "
         "pairs, and draw the negative ones yourself.",
@@ -1788,11 +1812,12 @@ couples = [
         id="image-data-generator",
         group=INPUTS,
         setup=KERAS,
-        old="augment = keras.preprocessing.image.ImageDataGenerator(horizontal_flip=True)",
+        old="from keras.preprocessing.image import ImageDataGenerator\n"
+        "augment = ImageDataGenerator(horizontal_flip=True)",
         new='augment = keras.Sequential([keras.layers.RandomFlip("horizontal")])',
         why="Gone (`tf.keras` keeps an unmaintained copy): augment with layers, read folders with "
         "`keras.utils.image_dataset_from_directory`.",
-        error=("AttributeError", "ImageDataGenerator"),
+        error=("ImportError", "ImageDataGenerator"),
         pattern=Name(
             {
                 "keras.preprocessing.image.ImageDataGenerator": None,
@@ -1824,18 +1849,7 @@ couples = [
         "name, random ones in `keras.random`.",
         error=("AttributeError", "module 'keras.backend' has no attribute"),
         pattern=Name(
-            {
-                f"keras.backend.{name}": f"keras.ops.{name}"
-                for name in (
-                    "abs all any arange argmax argmin binary_crossentropy cast "
-                    "categorical_crossentropy clip concatenate cos cumprod cumsum dot elu equal "
-                    "exp expand_dims eye greater greater_equal in_top_k less less_equal log "
-                    "logsumexp max maximum mean min minimum ndim not_equal one_hot ones ones_like "
-                    "prod relu repeat reshape round shape sigmoid sign sin softmax softplus "
-                    "softsign sparse_categorical_crossentropy sqrt square squeeze stack std "
-                    "stop_gradient sum tanh tile transpose var zeros zeros_like"
-                ).split()
-            }
+            {f"keras.backend.{name}": f"keras.ops.{name}" for name in SAME_IN_OPS.split()}
             | {
                 "keras.backend.permute_dimensions": "keras.ops.transpose",
                 "keras.backend.gather": "keras.ops.take",

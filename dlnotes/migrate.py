@@ -1,6 +1,7 @@
-"""`dlnotes migrate`: which lines of a Keras 2 script or notebook fail on Keras 3, and what to write.
+"""`dlnotes migrate`: which Keras 2 lines of a file fail on Keras 3, and what to write instead.
 
-Files are parsed, never run, and nothing of Keras is imported. The table is `dlnotes.idioms`.
+Scripts and notebooks are parsed, never run, and nothing of Keras is imported. The table is
+`dlnotes.idioms`. A line that ends in `# migrate: ignore` is left alone.
 """
 
 import ast
@@ -17,12 +18,14 @@ from dlnotes.errors import InputError
 
 FOUND = 1
 WIDTH = 80
+INDENT = "    "
 EFFECTS = {
     idioms.FAILS: ("Fails", "fails", "fail"),
     idioms.NOTHING: ("Does nothing", "does nothing", "do nothing"),
     idioms.OTHERWISE: ("Does something else", "does something else", "do something else"),
 }
 OF_THE_SHELL = re.compile(r"(?P<indent>\s*)(?:[\w, ]+=\s*)?[%!?]|(?P<asked>\s*)[\w.]+\?{1,2}\s*$")
+IGNORED = re.compile(r"#\s*migrate:\s*ignore\s*$")
 NOT_PYTHON = re.compile(
     r"\s*%%(?:bash|sh|script|html|javascript|js|latex|markdown|perl|ruby|svg|system|!|writefile)"
 )
@@ -40,7 +43,7 @@ def command(paths, as_json):
     """
     found = {path: read(path) for path in paths}
     if as_json:
-        objects = [{"file": str(path)} | each for path in found for each in found[path]]
+        objects = [_as_object(path, each) for path in found for each in found[path]]
         print(json.dumps(objects, indent=2))
     else:
         print("\n\n".join(_story(path, found[path]) for path in found))
@@ -63,19 +66,22 @@ def read(path):
     """
     text = _text(path)
     if path.suffix != ".ipynb":
-        return [asdict(found) for found in scanner.scan(_parse(text, str(path)))]
-    cells = _code_cells(path, text)
+        return _scan(_without_magics(text, str(path)))
     sources, places = [], []
-    for number, source in cells:
+    for number, source in _code_cells(path, text):
         clean = _without_magics(source, f"{path}, cell {number}")
         sources.append(clean)
         places += [(number, line) for line in range(1, clean.count("\n") + 2)]
-    tree = _parse("\n".join(sources), str(path))
-    objects = []
-    for found in scanner.scan(tree):
-        cell, line = places[found.line - 1]
-        objects.append({"cell": cell} | asdict(found) | {"line": line})
+    objects = _scan("\n".join(sources))
+    for each in objects:
+        each["cell"], each["line"] = places[each["line"] - 1]
     return objects
+
+
+def _scan(source):
+    lines = source.split("\n")
+    found = scanner.scan(ast.parse(source))
+    return [asdict(each) for each in found if not IGNORED.search(lines[each.line - 1])]
 
 
 def _text(path):
@@ -107,10 +113,6 @@ def _code_cells(path, text):
         raise InputError(
             f"{path} is not a notebook of format 4; open it in Jupyter and save it again."
         ) from error
-
-
-def _parse(text, place):
-    return ast.parse(_without_magics(text, place))
 
 
 def _without_magics(source, place):
@@ -164,15 +166,21 @@ def _story(path, found):
     return "\n".join([*parts, f"{path}: {places} to change ({', '.join(words)})."])
 
 
+def _as_object(path, each):
+    return {"file": str(path)} | {key: each[key] for key in each if key != "is_example"}
+
+
 def _entry(path, each):
     cell = f"cell {each['cell']}:" if "cell" in each else ""
-    place = f"{path}:{cell}{each['line']}: "
+    place = f"{path}:{cell}{each['line']}:"
     reason = f"{EFFECTS[each['effect']][0]}: {each['why']}"
-    wrapped = textwrap.fill(reason, WIDTH, initial_indent="    ", subsequent_indent="    ")
-    line = f"{place}{each['old']} -> {each['new']}"
-    if "\n" not in line and len(line) <= WIDTH:
+    wrapped = textwrap.fill(reason, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    line = f"{place} {each['old']} -> {each['new']}"
+    if "\n" not in line and len(line) <= WIDTH and not each["is_example"]:
         return f"{line}\n{wrapped}"
-    old = textwrap.shorten(each["old"], max(WIDTH - len(place), 20), placeholder=" ...")
-    first, *others = each["new"].split("\n")
-    new = "\n".join([f"    -> {first}", *(f"       {other}".rstrip() for other in others)])
-    return f"{place}{old}\n{new}\n{wrapped}"
+    old = each["old"].replace("\n", " ")
+    room = WIDTH - len(INDENT)
+    first = f"{place} {old}" if len(f"{place} {old}") <= WIDTH else f"{place}\n{INDENT}{old[:room]}"
+    arrow = "-> for example:\n" + each["new"] if each["is_example"] else f"-> {each['new']}"
+    new = textwrap.indent(arrow.replace("\n", "\n   "), INDENT, lambda line: bool(line.strip()))
+    return f"{first}\n{new}\n{wrapped}"
