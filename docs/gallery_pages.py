@@ -20,8 +20,8 @@ SYMBOLS = {
     "not shown": "○",
     "answered": "✓",
     "open": "?",
-    "still right": "✓",
-    "no longer right": "✗",
+    "confirmed": "✓",
+    "no longer so": "✗",
     "failed": "!",
     "fails": "✗",
     "does nothing": "○",
@@ -46,7 +46,7 @@ _EFFECTS = {
     "does nothing": "are accepted and do nothing",
     "does something else": "do something else than before",
 }
-OF_ENTRIES = {"holds": "still right", "contradicted": "no longer right"}
+OF_ENTRIES = {"holds": "confirmed", "contradicted": "no longer so"}
 ONE_RUN = """### One run
 
 The recipe with its default options and one seed, as it ran when this page was built:"""
@@ -128,8 +128,8 @@ def anchor(claim):
 
 
 def measured(finding):
-    """The effect of a claim or of a test with its interval, in words."""
-    if finding["effect"] is None:
+    """The effect of a claim or of a test with its interval, in words; proofs have none."""
+    if finding["effect"] is None or finding.get("kind") == "exact":
         return ""
     text = f"effect {finding['effect']:.3g}"
     if finding["interval"]:
@@ -528,8 +528,9 @@ def write(docs):
     every = entries()
     folders = {entry.recipe.family: entry.recipe.path.parent for entry in every}
     readmes = {name: (path / "README.md").read_text() for name, path in folders.items()}
-    readme = (paths.PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    texts = pages(every, readmes) | reference_pages.texts(paths.PACKAGE, readme)
+    prose = (paths.PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    prose += "".join(entry.recipe.fields.get("Uses", "") for entry in every)
+    texts = pages(every, readmes) | reference_pages.texts(paths.PACKAGE, prose)
     wanted = {docs / path: text.encode() for path, text in texts.items()}
     for entry in every:
         for name in entry.results["figures"] if entry.results else []:

@@ -104,19 +104,18 @@ def _lead(path):
     return " ".join(text.partition("\n\n")[0].split())
 
 
-def texts(package, readme):
+def texts(package, prose):
     """The reference as texts by place.
 
     Args:
         package: `pathlib.Path` of the folder of `dlnotes`.
-        readme: Text of the README, whose table says which modules are for your own code.
+        prose: Text that names the modules for your own code: the README and what recipes use.
 
     Returns:
         Dictionary from path, relative to the documentation, to text.
     """
     groups = pages(package)
-    cells = re.findall(r"^\| (`dlnotes\.[^|]+) \|", readme, re.M)
-    named = set(re.findall(r"`dlnotes\.(\w+)`", " ".join(cells)))
+    named = set(re.findall(r"\bdlnotes\.(\w+)", prose))
     modules = groups.pop("modules")
     sections = [
         Group(name, f"dlnotes.{name}", _lead(package / name / "__init__.py"), groups[name])

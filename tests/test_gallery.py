@@ -110,7 +110,7 @@ def test_errata_say_what_was_and_what_is_now(made):
     text = made["_generated/errata.md"]
     assert "**Was:** `Adam(lr=1)`" in text and "**Now:** `Adam(learning_rate=1)`" in text
     first, second = text.split("**Was:** an old line")
-    assert "✓ still right" in first and "✗ no longer right" in first.rpartition("container")[2]
+    assert "✓ confirmed" in first and "✗ no longer so" in first.rpartition("container")[2]
     assert "a new line" in second
 
 
