@@ -16,6 +16,25 @@ MODEL_MAKERS = {
     "keras.saving.load_model",
     "keras.utils.multi_gpu_model",
 }
+NAMES_BY_AREA = {
+    "keras.optimizers": [
+        "SGD",
+        "RMSprop",
+        "Adam",
+        "Adadelta",
+        "Adagrad",
+        "Adamax",
+        "Nadam",
+        "Ftrl",
+    ],
+    "keras.callbacks": [
+        "ModelCheckpoint",
+        "EarlyStopping",
+        "ReduceLROnPlateau",
+        "TensorBoard",
+        "Callback",
+    ],
+}
 OTHER_LIBRARIES = {
     "catboost",
     "lightgbm",
@@ -415,11 +434,11 @@ class Reader:
         keras_modules = [star for star in stars if "keras" in star.split(".")]
         if name in {"Model", "Sequential", "Input", "Layer"} and keras_modules:
             return Path(f"keras.{name}")
-        for star in keras_modules:
-            path = Path(f"{star}.{name}")
-            if path.makes == "layer" or self.is_gone(path):
+        paths = [Path(f"{star}.{name}") for star in keras_modules]
+        for path in paths:
+            if name in NAMES_BY_AREA.get(path.canonical.rpartition(".")[0], ()):
                 return path
-        return None
+        return next((p for p in paths if p.makes == "layer" or self.is_gone(p)), None)
 
     def of_Attribute(self, node):  # noqa: N802
         base = self.value(node.value, outermost=False)

@@ -24,7 +24,7 @@ EFFECTS = {
     idioms.NOTHING: ("Does nothing", "does nothing", "do nothing"),
     idioms.OTHERWISE: ("Does something else", "does something else", "do something else"),
 }
-OF_THE_SHELL = re.compile(r"(?P<indent>\s*)(?:[\w, ]+=\s*)?[%!?]|(?P<asked>\s*)[\w.]+\?{1,2}\s*$")
+OF_THE_SHELL = re.compile(r"\s*(?:[\w, ]+=\s*)?[%!?]|\s*[\w.]+\?{1,2}\s*$")
 IGNORED = re.compile(r"#\s*migrate:\s*ignore\s*$")
 NOT_PYTHON = re.compile(
     r"\s*%%(?:bash|sh|script|html|javascript|js|latex|markdown|perl|ruby|svg|system|!|writefile)"
@@ -116,17 +116,26 @@ def _code_cells(path, text):
 
 
 def _without_magics(source, place):
-    """Blanks out the lines that are for IPython, not for Python; the others keep their numbers."""
-    error = _error(source)
-    if error is None:
-        return source
-    if NOT_PYTHON.match(source):
-        return "\n" * source.count("\n")
-    clean = _blank(source)
-    if _error(clean) is None:
-        return clean
-    line = f", line {error.lineno}" if ", cell" in place else f":{error.lineno}"
-    raise InputError(f"{place}{line} is not valid Python 3 ({error.msg}).")
+    """Passes over the lines that are for IPython, not for Python; the others keep their numbers."""
+    lines = source.split("\n")
+    while error := _error("\n".join(lines)):
+        if NOT_PYTHON.match(source):
+            return "\n" * source.count("\n")
+        at = (error.lineno or 1) - 1
+        if at >= len(lines) or not OF_THE_SHELL.match(lines[at]):
+            number = f", line {at + 1}" if ", cell" in place else f":{at + 1}"
+            raise InputError(f"{place}{number} is not valid Python 3 ({error.msg}).")
+        _pass_over(lines, at)
+    return "\n".join(lines)
+
+
+def _pass_over(lines, at):
+    continues = lines[at].endswith("\\")
+    lines[at] = lines[at][: len(lines[at]) - len(lines[at].lstrip())] + "pass"
+    while continues and at + 1 < len(lines):
+        at += 1
+        continues = lines[at].endswith("\\")
+        lines[at] = ""
 
 
 def _error(source):
@@ -140,19 +149,6 @@ def _error(source):
     except (ValueError, RecursionError, MemoryError) as error:
         return SyntaxError(str(error) or "nested too deeply", ("", 1, 0, ""))
     return None
-
-
-def _blank(source):
-    lines, continues = [], False
-    for line in source.split("\n"):
-        shell = OF_THE_SHELL.match(line)
-        if continues or shell:
-            indent = (shell and (shell["indent"] or shell["asked"])) or ""
-            lines.append("" if continues else f"{indent}pass")
-            continues = line.endswith("\\")
-        else:
-            lines.append(line)
-    return "\n".join(lines)
 
 
 def _story(path, found):
