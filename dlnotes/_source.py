@@ -130,22 +130,9 @@ class Class:
     kind: str
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happens to a model, in the order of the file."""
-
-    what: str
-    key: str
-    scope: object
-    node: ast.AST
-    value: bool | None = None
-    owner: str = ""
-    is_parameter: bool = False
-
-
 @dataclass
 class Memory:
-    """What the first reading of a file leaves for the second one."""
+    """What one reading of a file leaves for the next one."""
 
     module: dict = field(default_factory=dict)
     parameters: dict = field(default_factory=dict)
@@ -456,11 +443,13 @@ class Reader:
             if name in known:
                 return _join(known[name])
             method = next((m for m in methods_of(thing.defined_by) if m.name == name), None)
+            if method and "property" in map(last_name, method.decorator_list):
+                return _join(self.memory.returns.get(method, []))
             if method:
                 return Function(method, method=True)
-        key = bare(node.value)
+        if (thing.kind, name) == ("model", "layers"):
+            return Thing("layers", owner=bare(node.value))
         kinds = {
-            ("model", "layers"): Thing("layers", owner=key),
             ("model", "metrics"): Thing("metrics"),
             ("model", "optimizer"): Thing("optimizer"),
             ("model", "history"): Thing("history"),
@@ -626,26 +615,31 @@ def _join(values):
 
 
 def bare(node):
+    """The source of a node in one line."""
     return " ".join(ast.unparse(node).split())
 
 
 def last_name(node):
+    """The last part of a dotted name, or an empty string."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def keyword_of(call, name):
+    """The value of a keyword argument, or `None`."""
     return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
 
 
 def argument_of(call, position, name):
+    """The value of an argument given by position or by name, or `None`."""
     if len(call.args) > position:
         return call.args[position]
     return keyword_of(call, name)
 
 
 def constant(node):
+    """The value of a literal, or `None`."""
     return node.value if isinstance(node, ast.Constant) else None
 
 
@@ -684,10 +678,6 @@ def _kind_of_base(base):
 
 def methods_of(node):
     return [s for s in node.body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def _is_stored(node):
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def is_tensor(value):

@@ -58,7 +58,8 @@ def read(path):
 
     Returns:
         List of dictionaries with `line`, `old`, `new`, `why`, `effect` (one of "fails", "does
-        nothing" and "does something else") and `id`, the row of the table. In a notebook `cell`
+        nothing" and "does something else"), `id`, the row of the table, and `is_example`, whether
+        `new` is the example of the table or the reader's own line rewritten. In a notebook `cell`
         counts its cells from 1, and `line` the lines of that cell.
 
     Raises:
@@ -66,21 +67,24 @@ def read(path):
     """
     text = _text(path)
     if path.suffix != ".ipynb":
-        return _scan(_without_magics(text, str(path)))
+        return _scan(_without_magics(text, str(path)), path)
     sources, places = [], []
     for number, source in _code_cells(path, text):
         clean = _without_magics(source, f"{path}, cell {number}")
         sources.append(clean)
         places += [(number, line) for line in range(1, clean.count("\n") + 2)]
-    objects = _scan("\n".join(sources))
+    objects = _scan("\n".join(sources), path)
     for each in objects:
         each["cell"], each["line"] = places[each["line"] - 1]
     return objects
 
 
-def _scan(source):
+def _scan(source, path):
     lines = source.split("\n")
-    found = scanner.scan(ast.parse(source))
+    try:
+        found = scanner.scan(ast.parse(source))
+    except RecursionError as error:
+        raise InputError(f"{path} nests its expressions too deeply to be read.") from error
     return [asdict(each) for each in found if not IGNORED.search(lines[each.line - 1])]
 
 
@@ -146,8 +150,10 @@ def _error(source):
             ast.parse(source)
     except SyntaxError as error:
         return error
-    except (ValueError, RecursionError, MemoryError) as error:
-        return SyntaxError(str(error) or "nested too deeply", ("", 1, 0, ""))
+    except ValueError as error:
+        return SyntaxError(str(error))
+    except (RecursionError, MemoryError):
+        return SyntaxError("it nests its expressions too deeply")
     return None
 
 
