@@ -284,7 +284,7 @@ def test_a_loaded_model_draws_the_same_samples(tmp_path, rng):
 
 def test_dropout_baked_in_as_the_notes_quote_it_is_sampled_too():
     inputs = keras.Input((3,))
-    model = keras.Model(inputs, layers.Dropout(0.5)(inputs, training=True))
+    model = keras.Model(inputs, layers.Dropout(0.5)(inputs, training=True))  # migrate: ignore
     assert (mc_predict(model, np.ones((2, 3)), passes=20, seed=0).std > 0).all()
 
 
@@ -442,7 +442,7 @@ def test_an_exception_leaves_the_model_as_it_was(rng):
 
 def test_trap_dropout_baked_in_when_building_does_nothing_in_predict():
     inputs = keras.Input((50,))
-    model = keras.Model(inputs, layers.Dropout(0.5)(inputs, training=True))
+    model = keras.Model(inputs, layers.Dropout(0.5)(inputs, training=True))  # migrate: ignore
     np.testing.assert_array_equal(model.predict(np.ones((4, 50)), verbose=0), 1)
     assert (np.asarray(model(np.ones((4, 50)))) == 0).any()
 

@@ -181,7 +181,7 @@ def show_traps(report, seed):
     def draw(model):
         return uncertainty.mc_predict(model, ones, 1000, seed=seed, return_samples=True)
 
-    baked = keras.Model(inputs, dropout(inputs, training=True))
+    baked = keras.Model(inputs, dropout(inputs, training=True))  # migrate: ignore
     plain = np.std([baked.predict(ones, verbose=0) for _ in range(5)], axis=0)
     words = [f"passes differ by {spread.mean():.2f}" for spread in (plain, draw(baked).std)]
     report.trap("Dropout built in with training=True, then predict", plain=words[0], ours=words[1])
