@@ -154,8 +154,8 @@ def outcome(attempt, layer, data):
 def show_traps(report, folder, data):
     import tensorflow_hub
 
-    layer = tensorflow_hub.KerasLayer
-    hub = partial(layer, folder, signature="serve", output_key="output_0")  # migrate: ignore
+    names = {"signature": "serve", "output_key": "output_0"}
+    hub = partial(tensorflow_hub.KerasLayer, folder, **names)  # migrate: ignore
     plain = partial(keras.layers.TFSMLayer, folder)
     ours = partial(layers.SavedModelLayer, folder, trainable=True)
     for title, attempt, theirs in (
