@@ -18,6 +18,7 @@ project = html_title = "dlnotes"
 version = release = dlnotes.__version__
 language = "en"
 html_show_copyright = False
+smartquotes = False
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_design"]
 exclude_patterns = ["_generated"]
 

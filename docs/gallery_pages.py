@@ -146,33 +146,42 @@ def joined(*parts):
 
 
 def sources(path):
-    """The source of each check in a file of claims, and of the runs that they share.
+    """The source of each check in a file of claims, and of what the checks share.
 
     Args:
         path: `pathlib.Path` of a file of claims.
 
     Returns:
-        Tuple of two dictionaries: from a claim's id to its source, and from the name of an
-        experiment to its source.
+        Tuple of a dictionary from a claim's id to its source, and of the rest of the file: its
+        imports, its helpers and the experiments behind empirical claims.
     """
     if not path.is_file():
-        return {}, {}
+        return {}, ""
     text = path.read_text(encoding="utf-8")
-    checks_found, experiments = {}, {}
+    checks, shared = {}, []
     for node in ast.parse(text).body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+        decorators = getattr(node, "decorator_list", [])
+        first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
         code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-        calls = list(getattr(node, "decorator_list", []))
-        calls += [node.value] if isinstance(node, ast.Assign | ast.Expr) else []
-        for call in calls:
-            function = call.func if isinstance(call, ast.Call) else call
-            kind = getattr(function, "attr", getattr(function, "id", None))
-            if kind == "experiment":
-                experiments[node.name] = code
-            elif kind in ("exact", "empirical", "question", "outdated") and call.args:
-                name = ast.literal_eval(call.args[0])
-                checks_found[f"outdated-{name}" if kind == "outdated" else name] = code
-    return checks_found, experiments
+        value = node.value if isinstance(node, ast.Assign | ast.Expr) else None
+        ids = [found for call in [*decorators, value] if (found := _claimed(call)) is not None]
+        if ids:
+            checks[ids[0]] = code
+        elif not isinstance(value, ast.Constant) or isinstance(node, ast.Assign):
+            shared.append(f"\n\n{code}\n" if hasattr(node, "body") else code)
+    return checks, "\n".join(shared)
+
+
+def _claimed(call):
+    """The id in a call of `dlnotes.claims`, or `None`."""
+    if not isinstance(call, ast.Call) or not call.args:
+        return None
+    kind = getattr(call.func, "attr", getattr(call.func, "id", None))
+    if kind == "outdated":
+        return f"outdated-{ast.literal_eval(call.args[0])}"
+    if kind in ("exact", "empirical", "question"):
+        return ast.literal_eval(call.args[0])
+    return None
 
 
 # ---- one recipe
@@ -295,12 +304,11 @@ def _claims(entry):
     parts = [f"(claims-of-{entry.name})=\n## What the notes say, and what we found"]
     if entry.claims is None:
         return "\n\n".join([*parts, "The claims of the notes on this subject are not checked yet."])
-    code, experiments = sources(entry.recipe.claims_path)
+    code, shared = sources(entry.recipe.claims_path)
     parts.append(badges(entry.judged))
     parts += [_claim(claim, code.get(claim["id"])) for claim in entry.judged]
-    if experiments:
-        blocks = [fenced(source) for source in experiments.values()]
-        parts.append(_dropdown("The runs that these claims share", *blocks))
+    if shared:
+        parts.append(_dropdown("The code that these checks share", fenced(shared)))
     if entry.errata:
         parts.append("### Outdated lines of the notes")
         parts += [_erratum(claim, code.get(claim["id"])) for claim in entry.errata]
@@ -328,7 +336,7 @@ def _claim(claim, code, target=True):
 def _card(claim, verdict, statement, said, code):
     name = slug(verdict)
     inside = [statement, f"[{said}]{{.said}}"]
-    tests = [_test(test) for test in claim.get("tests", [])]
+    tests = [_test(test, claim["kind"]) for test in claim.get("tests", [])]
     blocks = ["\n".join(tests)] * bool(tests) + [fenced(source) for source in [code] if source]
     if blocks:
         inside.append(_dropdown("How it is checked", *blocks))
@@ -336,9 +344,12 @@ def _card(claim, verdict, statement, said, code):
     return "\n\n".join([f"({anchor(claim)})=", opening, *inside, "::::::"])
 
 
-def _test(test):
+def _test(test, kind):
     rule = test.get("rule") or f"{test.get('measured')}, claimed {test.get('claimed')}"
-    return f"- {badge(test['verdict'])} {joined(plain(test['what']), plain(rule), measured(test))}"
+    found = measured(test)
+    if kind != "empirical":
+        found = found.replace("effect", "measured" if rule.startswith("is ") else "difference")
+    return f"- {badge(test['verdict'])} {joined(plain(test['what']), plain(rule), found)}"
 
 
 def _erratum(claim, code=None):

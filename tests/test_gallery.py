@@ -174,17 +174,27 @@ def _is_text(node):
 def test_the_source_of_a_check_is_shown_with_its_decorator(tmp_path):
     path = tmp_path / "topic.py"
     path.write_text(
-        "from dlnotes import claims\n\n\n"
+        "'A topic.'\n\nfrom dlnotes import claims\n\nSIZE = 3\n\n\n"
         "@claims.experiment(seeds=3)\ndef runs(seed):\n    return {'a': seed}\n\n\n"
         "@claims.exact('one', 'One is one.', where='1')\ndef one():\n    return 1\n\n\n"
         "why = claims.question('why', 'Why?', where='1', answered_by=['one'])\n\n\n"
         "@claims.outdated(7, was='old', now='new', where='1')\ndef seven():\n    return 7\n"
     )
-    checks, experiments = gallery_pages.sources(path)
-    assert list(checks) == ["one", "why", "outdated-7"] and list(experiments) == ["runs"]
+    checks, shared = gallery_pages.sources(path)
+    assert list(checks) == ["one", "why", "outdated-7"]
     assert checks["one"].startswith("@claims.exact") and checks["one"].endswith("return 1")
-    assert experiments["runs"].startswith("@claims.experiment(seeds=3)\ndef runs")
-    assert gallery_pages.sources(tmp_path / "none.py") == ({}, {})
+    assert shared.startswith(
+        "from dlnotes import claims\nSIZE = 3\n\n\n@claims.experiment(seeds=3)\n"
+    )
+    assert shared.endswith("return {'a': seed}\n")
+    assert gallery_pages.sources(tmp_path / "none.py") == ({}, "")
+
+
+def test_every_recorded_claim_has_its_source():
+    for recipe in RECIPES:
+        recorded = verdicts.recorded(recipe) or {"claims": []}
+        shown, _ = gallery_pages.sources(recipe.claims_path)
+        assert {one["id"] for one in recorded["claims"]} <= set(shown), recipe.name
 
 
 def test_text_of_others_is_no_markup():
@@ -435,7 +445,7 @@ def test_a_recipe_shows_its_figures_its_results_and_its_verdicts(page, address, 
         assert line["variant"] in text
     entry = gallery_pages.Entry(recipe, recorded, verdicts.recorded(recipe))
     for one in entry.judged:
-        card = page.locator(f"#claim-{one['id']}")
+        card = page.locator(f"#claim-{one['id'].replace('_', '-')}")
         if not card.inner_text():
             card = card.locator("xpath=following::div[1]")
         assert one["verdict"] in card.inner_text()
