@@ -127,8 +127,8 @@ def magnitudes_matter(scores):
 # %%
 @claims.outdated(
     27,
-    was="model.fit_generator(batches, class_weight={0: 1, 1: 5})",
-    now="dlnotes.outputs.class_weighted((x, y), ...) gives `fit` sample weights, for val_loss too",
+    was="`model.fit_generator(batches, class_weight={0: 1, 1: 5})`",
+    now="`dlnotes.outputs.class_weighted((x, y), ...)` gives `fit` sample weights, for val_loss too",
     where="002:888",
 )
 def class_weight_of_several_outputs():
@@ -156,8 +156,8 @@ def class_weight_of_several_outputs():
 
 @claims.outdated(
     29,
-    was='metrics=["accuracy"] rounds the predictions of sigmoid outputs',
-    now='For several labels in one output "accuracy" compares the largest: name "binary_accuracy".',
+    was='`metrics=["accuracy"]` rounds the predictions of sigmoid outputs',
+    now='For several labels in one output `"accuracy"` compares the largest: name `"binary_accuracy"`.',
     where="002:484-488",
 )
 def accuracy_of_several_labels():
@@ -176,7 +176,7 @@ def accuracy_of_several_labels():
 
 @claims.outdated(
     44,
-    was="validation_split=0.25 makes a second set",
+    was="`validation_split=0.25` makes a second set",
     now="It takes the last rows of every array as they lie, before shuffling: divide the rows yourself.",
     where="001:255; 002:876",
 )

@@ -64,9 +64,7 @@ def only_a_reset_forgets():
     yield claims.differs("the same rows once more, without", again, first)
 
 
-@claims.exact(
-    "stateful-evaluate-moves", "Evaluation moves the state too.", where="001:237; 002:856"
-)
+@claims.exact("stateful-evaluate-moves", "Evaluate moves the state.", where="001:237; 002:856")
 def evaluation_moves_the_state():
     model = network(8)
     model.compile(loss="mse")
@@ -86,11 +84,15 @@ REFUSAL = (ValueError, tf.errors.InvalidArgumentError)
 )
 def other_batches_are_refused():
     model = network(4)
-    yield claims.equal("8 rows in batches of 4, predictions", len(predict(model, ROWS, 4)), 8)
-    for rows in (3, 2, 1):
-        call = functools.partial(predict, model, ROWS[: 4 + rows], 4)
-        yield claims.raises(f"batches of 4, {rows} rows in the last one", REFUSAL, call)
-    yield claims.equal("5 rows in batches of 4, predictions", len(call()), 5)
+
+    def answers(rows):
+        try:
+            return len(predict(model, ROWS[:rows], 4))
+        except REFUSAL:
+            return 0
+
+    for rows, claimed in ((8, 8), (7, 0), (6, 0), (5, 0)):
+        yield claims.equal(f"{rows} rows in batches of 4, predictions", answers(rows), claimed)
 
 
 @claims.exact(
@@ -111,7 +113,6 @@ def weights_move_to_batch_size_one():
     model.fit(ROWS, np.ones((8, 6, 4)), batch_size=8, verbose=0)
     model.layers[-1].reset_state()
     expected, single, answers = predict(model, ROWS, 8), network(1), []
-    yield claims.differs("before and after training", expected, in_one_pass(ROWS))
     single.set_weights(model.get_weights())
     for row in ROWS:
         single.layers[-1].reset_state()
@@ -209,10 +210,11 @@ def state_is_crucial(scores):
 
 One network forecasts the changes of two series, month by month: 36 months of shampoo sales (one real
 series, so that seeds differ in the first weights alone), and 234 generated months with a season and a
-wandering level, new for each seed. It is trained with and without a reset at the start of each pass over
-the months. Before the last year, which is the test, the state that training left is reset or not, and
-the months before are run through the network once more or not. A main effect is the mean error of the
-four regimes with a measure over that of the four without it, in percent; the margin is 5.
+wandering level, new for each seed. It is trained in a hundred steps on windows of 11 months, with and
+without a reset at the start of each pass over the series. Before the last year, which is the test, the
+state that training left is reset or not, and the months before are run through the network once more or
+not. A main effect is the mean error of the four regimes with a measure over that of the four without it,
+in percent. It matters from 5 on, up or down; a claim is contradicted where it is shown to stay below.
 """
 
 # %%
@@ -267,7 +269,7 @@ def changes(what, percent, confidence=0.95, margin=5):
     small = claims.equivalent(what, percent, within=margin).verdict == claims.HOLDS
     large = interval and np.prod(interval) > 0 and abs(percent.mean()) >= margin
     verdict = claims.CONTRADICTED if small else claims.HOLDS if large else claims.NOT_SHOWN
-    rule = f"{100 * confidence:.3g} % interval without 0, mean at least {margin} up or down"
+    rule = f"mean at least {margin} up or down, {100 * confidence:.3g} % interval without 0"
     return claims.Finding(f"{what}: percent", rule, verdict, percent.mean(), interval)
 
 
@@ -278,21 +280,21 @@ def measure_changes(measure, scores):
 # %%
 training_resets = claims.empirical(
     "reset-in-training",
-    "Resetting the state before each pass of training changes the results.",
+    "Resetting the state before each pass of training changes the results of both series.",
     where="001:237; 002:856",
     runs=regimes,
 )(functools.partial(measure_changes, MEASURES[0]))
 
 prediction_resets = claims.empirical(
     "reset-before-prediction",
-    "Resetting the state that training left, before prediction, changes the results.",
+    "Resetting the state that training left, before prediction, changes the results of both series.",
     where="001:237; 002:856",
     runs=regimes,
 )(functools.partial(measure_changes, MEASURES[1]))
 
 history_seeds = claims.empirical(
     "seeding-with-history",
-    "Running the history through the network before the forecasts changes the results.",
+    "Running the history through the network first changes the results of both series.",
     where="001:237; 002:856",
     runs=regimes,
 )(functools.partial(measure_changes, MEASURES[2]))
@@ -327,7 +329,7 @@ def some_measure_matters(scores):
 @claims.outdated(
     4,
     was="A stateful model only needs the batch size to match.",
-    now="A last batch of one row is stretched over all states without a word; dlnotes.recurrent.whole_batches(batch_size, x) refuses it.",
+    now="A last batch of one row is stretched over all states without a word; `dlnotes.recurrent.whole_batches(batch_size, x)` refuses it.",
     where="001:265; 002:156, 886",
 )
 def one_row_is_stretched():
@@ -340,8 +342,8 @@ def one_row_is_stretched():
 
 @claims.outdated(
     5,
-    was="model.reset_states(), and batch_input_shape= on the first layer",
-    now="dlnotes.recurrent.reset_states(model), or layer.reset_state(); keras.Input(batch_shape=...)",
+    was="`model.reset_states()`, and `batch_input_shape=` on the first layer",
+    now="`dlnotes.recurrent.reset_states(model)`, or `layer.reset_state()`; `keras.Input(batch_shape=...)`",
     where="001:237; 002:856",
 )
 def models_have_no_reset():
@@ -358,7 +360,7 @@ def models_have_no_reset():
 @claims.outdated(
     43,
     was="Recurrent networks need inputs of a fixed size, so pad them.",
-    now="Only within a batch: keras.Input((None, features)) takes other lengths. pad_sequences pads and cuts in front unless told otherwise.",
+    now="Only within a batch: `keras.Input((None, features))` takes other lengths. `pad_sequences` pads and cuts in front unless told otherwise.",
     where="001:209; 002:807",
 )
 def lengths_may_differ():
@@ -370,8 +372,8 @@ def lengths_may_differ():
 
 @claims.outdated(
     46,
-    was="predict needs a batch size for some models.",
-    now="Only for stateful ones; all others, even behind Input(batch_shape=...), answer the same for any.",
+    was="`predict` needs a batch size for some models.",
+    now="Only for stateful ones; all others, even behind `Input(batch_shape=...)`, answer the same for any.",
     where="002:156",
 )
 def only_stateful_models_ask():
