@@ -273,7 +273,7 @@ def _exact(what, rule, holds, effect=None):
     return Finding(what, rule, HOLDS if holds else CONTRADICTED, effect)
 
 
-def superior(what, differences, by=0.0):
+def superior(what, differences, by=0.0, confidence=0.95):
     """A finding: one arm beats the other by a margin.
 
     Holds if the 95 % interval of the mean difference lies above zero and the mean reaches the
@@ -283,6 +283,8 @@ def superior(what, differences, by=0.0):
         what: String, what was measured.
         differences: Array, one paired difference for each seed, positive where the claim says so.
         by: Float, the margin, fixed beforehand. Defaults to `0`.
+        confidence: Float, that of the interval. Defaults to `0.95`; more where the arms were chosen
+            among several after seeing their values.
 
     Returns:
         A `Finding`.
@@ -293,10 +295,11 @@ def superior(what, differences, by=0.0):
         f"interval above 0, mean at least {by:g}",
         holds=lambda mean, low, high: low > 0 and mean >= by,
         against=lambda low, high: high < 0,
+        confidence=confidence,
     )
 
 
-def above(what, values, level):
+def above(what, values, level, confidence=0.95):
     """A finding: a mean lies above a level.
 
     Holds if the 95 % interval lies above it, contradicted if it lies below.
@@ -305,6 +308,8 @@ def above(what, values, level):
         what: String, what was measured.
         values: Array, one value for each seed.
         level: Float, fixed beforehand.
+        confidence: Float, that of the interval. Defaults to `0.95`; more where the arms were chosen
+            among several after seeing their values.
 
     Returns:
         A `Finding`.
@@ -315,10 +320,11 @@ def above(what, values, level):
         f"interval above {level:g}",
         holds=lambda mean, low, high: low > level,
         against=lambda low, high: high < level,
+        confidence=confidence,
     )
 
 
-def below(what, values, level):
+def below(what, values, level, confidence=0.95):
     """A finding: a mean lies below a level.
 
     Holds if the 95 % interval lies below it, contradicted if it lies above.
@@ -327,6 +333,8 @@ def below(what, values, level):
         what: String, what was measured.
         values: Array, one value for each seed.
         level: Float, fixed beforehand.
+        confidence: Float, that of the interval. Defaults to `0.95`; more where the arms were chosen
+            among several after seeing their values.
 
     Returns:
         A `Finding`.
@@ -337,6 +345,7 @@ def below(what, values, level):
         f"interval below {level:g}",
         holds=lambda mean, low, high: high < level,
         against=lambda low, high: low > level,
+        confidence=confidence,
     )
 
 
@@ -384,11 +393,13 @@ def equivalent(what, differences, within):
     return inside(what, differences, -within, within)
 
 
-def _judged(what, values, rule, *, holds, against, shown=None):
+def _judged(what, values, rule, *, holds, against, confidence=0.95, shown=None):
     values = np.asarray(values, "float64")
-    mean, interval = float(values.mean()), mean_interval(values)
+    mean, interval = float(values.mean()), mean_interval(values, confidence)
     if interval is None:
         return Finding(what, f"{rule}; too few seeds to tell", NOT_SHOWN, mean)
+    if confidence != 0.95:
+        rule = f"{100 * confidence:.3g} % {rule}"
     found = NOT_SHOWN
     if holds(mean, *interval):
         found = HOLDS

@@ -37,6 +37,13 @@ def test_planted_opposites_are_contradicted():
     assert planted(-2.0, better)["contradicted"] > 0.99
 
 
+def test_a_choice_among_arms_asks_for_a_wider_interval():
+    values = np.random.default_rng(0).normal(0.5, 1, SEEDS)
+    plain, wider = (claims.above("best", values, 0.0, level) for level in (0.95, 1 - 0.05 / 3))
+    assert wider.interval[0] < plain.interval[0] < plain.interval[1] < wider.interval[1]
+    assert wider.rule == "98.3 % interval above 0"
+
+
 def test_an_effect_below_the_margin_is_not_shown():
     rates = planted(0.5, lambda row: claims.superior("difference", row, by=2.0), sigma=0.3)
     assert rates["not shown"] == 1

@@ -125,7 +125,9 @@ All three start from the same counts of words within five words of each other, a
 their papers by AdaGrad, over all pairs at once instead of one sampled pair after another. word2vec is
 skip-gram with five negative samples for each pair. fastText is the same, where the vector of a word is
 the sum of those of its pieces of three to five letters and its own. GloVe fits the logarithms of the
-counts, with biases. The columns of each table are standardised, and the tables stay frozen.
+counts, with biases. The columns of each table are standardised, and the tables stay frozen. Seeds differ in the
+labelled texts and the first weights of the networks. Three pairs differ; the widest is judged, with an
+interval that is as much wider as a choice among three demands.
 """
 
 
@@ -191,7 +193,7 @@ def three_tables(seed):
 )
 def kinds_overfit(gaps):
     least, *_, most = sorted(gaps, key=lambda name: gaps[name].mean())
-    return claims.above(f"gap, {most} minus {least}", gaps[most] - gaps[least], 0.02)
+    return claims.above(f"gap, {most} minus {least}", gaps[most] - gaps[least], 0.02, 1 - 0.05 / 3)
 
 
 # %% [markdown]
