@@ -488,6 +488,7 @@ def family_page(text, members):
     """The page of a family, from its README, whose links to recipes lead to their pages."""
     for entry in members:
         text = text.replace(f"]({entry.name}.py)", f"](../recipes/{entry.name}.ipynb)")
+        text = text.replace(f"](claims/{entry.name}.py)", f"](#claims-of-{entry.name})")
     names = [f"{entry.name} <../recipes/{entry.name}>" for entry in members]
     tree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
     return f"{text.strip()}\n\n{tree}\n"
