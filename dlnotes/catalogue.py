@@ -14,6 +14,7 @@ from dlnotes.errors import InputError
 
 FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
 QUESTIONS = ("Question", "Use it", "Do not use it")
+NEXT_FIELD = rf"\n(?:{'|'.join(FIELDS)}):"
 RESERVED = ("output", "quiet", "tensorboard", "as_json", "json", "seeds")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
 
@@ -130,12 +131,14 @@ def read_recipe(path):
 
 
 def _question(name, header):
-    found = re.search(rf"^\*\*{name}\.?\*\*(.*?)(?=\n\n|\n\*\*|\n\w+:|\Z)", header, re.M | re.S)
+    found = re.search(
+        rf"^\*\*{name}\.?\*\*(.*?)(?=\n\n|\n\*\*|{NEXT_FIELD}|\Z)", header, re.M | re.S
+    )
     return " ".join(found[1].split()).lstrip(" .:") if found else ""
 
 
 def _field(name, header):
-    found = re.search(rf"^{name}:(.*?)(?=\n\n|\n\w+:|\Z)", header, re.M | re.S)
+    found = re.search(rf"^{name}:(.*?)(?=\n\n|{NEXT_FIELD}|\Z)", header, re.M | re.S)
     return " ".join(found[1].split()) if found else ""
 
 

@@ -35,7 +35,7 @@ def reset_states(model, rows=None):
     >>> numpy.any(lstm.states[0], axis=1)
     array([ True, False])
     """
-    layers = _stateful_layers(model)
+    layers = stateful_layers(model)
     if not layers:
         raise InputError(
             f"`model` ({model.name!r}) has no state to reset: none of its layers is recurrent with "
@@ -51,7 +51,24 @@ def reset_states(model, rows=None):
         state.assign(value)
 
 
-def _stateful_layers(model):
+def stateful_layers(model):
+    """The recurrent layers of a model that keep their state from batch to batch.
+
+    Args:
+        model: A `keras.Model`, or a layer.
+
+    Returns:
+        List of layers, empty for a stateless model.
+
+    Example:
+
+    >>> import keras
+    >>> from dlnotes.recurrent import stateful_layers
+    >>> inputs = keras.Input(batch_shape=(2, None, 3))
+    >>> lstm = keras.layers.LSTM(4, stateful=True)
+    >>> stateful_layers(keras.Model(inputs, lstm(inputs))) == [lstm]
+    True
+    """
     return [
         layer
         for layer in model._flatten_layers()
@@ -118,7 +135,7 @@ def rebatch(model, batch_size, stateful=None):
     old_batch_size = _batch_size(model)
     if batch_size is not None:
         check_at_least(1, batch_size=batch_size)
-    keeps_state = bool(_stateful_layers(model)) if stateful is None else stateful
+    keeps_state = bool(stateful_layers(model)) if stateful is None else stateful
     if keeps_state:
         check_backend()
     if keeps_state and batch_size is None:
@@ -131,7 +148,7 @@ def rebatch(model, batch_size, stateful=None):
     classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
     with keras.saving.custom_object_scope(classes):
         twin = type(model).from_config(config)
-    if stateful and not _stateful_layers(twin):
+    if stateful and not stateful_layers(twin):
         raise InputError(
             f"`stateful` is True, but `model` ({model.name!r}) has no recurrent layer."
         )

@@ -3,6 +3,7 @@
 import functools
 
 from dlnotes._keras import keras
+from dlnotes.recurrent import reset_states, stateful_layers
 
 
 def reuse(build):
@@ -11,7 +12,8 @@ def reuse(build):
     Tracing costs seconds for every new model, which is most of a study of small models over
     seeds. The wrapped function builds anew at each call, with the seed set, but gives back the
     model of its first call with the same arguments, with every variable of the new one: weights,
-    optimizer, dropout seeds. Training it gives what training the new model would have given.
+    optimizer, dropout seeds; states of stateful layers are zero. Training it gives what training
+    the new model would have given.
 
     Since one model is returned again and again, finish with it before you ask for the next one.
     Set a learning rate on the model you get, `model.optimizer.learning_rate = 0.01`; as an
@@ -47,6 +49,8 @@ def reuse(build):
         if model is not new:
             _copy(new.variables, model.variables)
             _copy(new.optimizer.variables, model.optimizer.variables)
+            if stateful_layers(model):
+                reset_states(model)
         keras.utils.set_random_seed(seed)
         return model
 

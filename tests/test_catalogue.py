@@ -11,7 +11,8 @@ shows.
 
 **Question.** Which one?
 
-**Use it** when it helps.
+**Use it** when it helps, for these
+reasons: it is good.
 
 Data: generated
 Covers: one, two
@@ -42,7 +43,7 @@ def test_header_and_options_are_read_without_running_the_file(write):
     assert (recipe.family, recipe.name, recipe.title) == ("family", "topic", "A title")
     assert recipe.summary == "What it shows."
     assert recipe.questions["Question"] == "Which one?"
-    assert recipe.questions["Use it"] == "when it helps."
+    assert recipe.questions["Use it"] == "when it helps, for these reasons: it is good."
     assert recipe.questions["Do not use it"] == ""
     assert recipe.covers == ["one", "two"]
     options = {option.name: option for option in recipe.options}
@@ -57,10 +58,10 @@ def test_header_and_options_are_read_without_running_the_file(write):
     [
         ("x = 1\n", "has no header"),
         (HEADER, "no function `run`"),
-        (HEADER + "def run(:\n", r"topic\.py, line 15: this is not valid Python"),
+        (HEADER + "def run(:\n", r"topic\.py, line 16: this is not valid Python"),
         (
             HEADER + "def run(epochs: int):\n    pass\n",
-            "line 15: the option `epochs` .* no default",
+            "line 16: the option `epochs` .* no default",
         ),
         (HEADER + "def run(epochs: list = 1):\n    pass\n", "annotated with list. Use int"),
         (HEADER + "def run(epochs=1):\n    pass\n", "annotated with nothing"),

@@ -40,6 +40,21 @@ def test_trains_as_a_new_model_does(rate):
     assert_same(trained(again, rate), trained(new, rate))
 
 
+def test_a_stateful_model_starts_anew():
+    @reuse
+    def stateful():
+        layers = [keras.Input(batch_shape=(4, 3, 1)), keras.layers.LSTM(2, stateful=True)]
+        model = keras.Sequential(layers)
+        model.compile("sgd", "mse", run_eagerly=True)
+        return model
+
+    x = X[:4, :3, None]
+    first = stateful(0).predict(x, batch_size=4, verbose=0)
+    again = stateful(0)
+    np.testing.assert_array_equal(again.predict(x, batch_size=4, verbose=0), first)
+    assert np.abs(again.predict(x, batch_size=4, verbose=0) - first).max() > 1e-3
+
+
 def test_other_arguments_get_another_model():
     network = reuse(build)
     assert network(0, units=3) is network(1, units=3)
