@@ -39,7 +39,7 @@ def keras_layer_is_refused():
 
     with tempfile.TemporaryDirectory() as folder:
         kernel = save_module(folder)
-        old = hub.KerasLayer(folder)
+        old = hub.KerasLayer(folder)  # migrate: ignore
         new = layers.SavedModelLayer(folder, trainable=True)
     inputs, rows = keras.Input((3,)), np.random.default_rng(1).normal(size=(4, 3))
     rows = rows.astype("float32")
