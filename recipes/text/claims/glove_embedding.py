@@ -228,12 +228,12 @@ def tokenizer_is_gone():
 def input_length_does_nothing():
     matrix = np.random.default_rng(0).normal(size=(1000, 50)).astype("float32")
     with warnings.catch_warnings(record=True, action="always") as caught:
-        layer = keras.layers.Embedding(1000, 50, weights=[matrix], input_length=4)  # migrate: ignore
+        old = keras.layers.Embedding(1000, 50, weights=[matrix], input_length=4)  # migrate: ignore
     constant = keras.layers.Embedding(1000, 50, keras.initializers.Constant(matrix))
-    stacks = [keras.Sequential([keras.Input((None,)), table]) for table in (layer, constant)]
+    stacks = [keras.Sequential([keras.Input((None,)), table]) for table in (old, constant)]
     ours, theirs = (float(STORY.size_on_disk(stack).split()[0]) for stack in stacks)
     return [
         claims.fact("`input_length` warns", "input_length" in str(caught[0].message)),
-        claims.equal("vectors of 7 words, `input_length=4`", layer(np.arange(7)), matrix[:7]),
+        claims.equal("vectors of 7 words, `input_length=4`", old(np.arange(7)), matrix[:7]),
         claims.fact("file with `Constant` 3 times as large", theirs > 3 * ours, theirs / ours),
     ]
