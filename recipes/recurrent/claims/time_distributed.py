@@ -18,12 +18,11 @@ import numpy as np
 
 ROWS, STEPS, UNITS = 4, 5, 7
 HEADS = ("shared", "one for all")
-RANDOM = np.random.default_rng(0)
 DENSE = functools.partial(keras.layers.Dense, 1, bias_initializer="normal")
 
 
 def random(*shape):
-    return RANDOM.uniform(0.1, 1, shape).astype("float32")
+    return np.random.default_rng(0).uniform(0.1, 1, shape).astype("float32")
 
 
 def count(*layers, steps=STEPS, units=UNITS):
@@ -200,10 +199,10 @@ def lines(model):
 def costs(seed):
     """What the network costs wrapped by layers, as a share of what it costs wrapped whole."""
     (each, _), (whole, cnn) = film_network("layers"), film_network("whole")
+    graphs = [operations(model, model.input_shape) for model in (each, whole)]
     return {
         "parameters": each.count_params() / whole.count_params(),
-        "graph operations": operations(each, each.input_shape)
-        / operations(whole, whole.input_shape),
+        "graph operations": graphs[0] / graphs[1],
         "lines of summary that show each layer": lines(each) / (lines(whole) + lines(cnn)),
     }
 
