@@ -86,7 +86,8 @@ def _claims(recipe, folder):
     numbers = verdicts.counts(recipe)
     if numbers is None:
         return "not checked yet"
-    return f"[{verdicts.counted(numbers)}]({folder}claims/{recipe.claims_path.name})"
+    text = verdicts.counted(numbers) or "outdated statements alone"
+    return f"[{text}]({folder}claims/{recipe.claims_path.name})"
 
 
 def _example(found, members):
