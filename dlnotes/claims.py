@@ -76,7 +76,7 @@ def exact(id, statement, *, where):
     """Marks a function that proves or refutes a statement by comparison.
 
     The function takes nothing and returns what `equal`, `differs`, `raises` or `fact` gave: one
-    finding or a list. The claim holds if all do, and is contradicted if one is.
+    finding or a list, or yields them. The claim holds if all do, and is contradicted if one is.
 
     Args:
         id: String, the claim's name.
@@ -148,7 +148,7 @@ def empirical(id, statement, *, where, runs):
 
     The function takes a dictionary from name to an array with one number for each seed, in the
     order of the seeds, so differences are paired. It returns what `superior`, `equivalent`,
-    `above`, `below` or `inside` gave: one finding or a list. The claim holds if all do, is
+    `above`, `below` or `inside` gave: one finding or a list, or yields them. The claim holds if all do, is
     contradicted if one is, and is not shown otherwise. Margins stand in the code, fixed before
     anything is run.
 
