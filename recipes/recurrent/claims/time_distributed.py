@@ -36,7 +36,11 @@ def count(*layers, steps=STEPS, units=UNITS):
 
 
 # %%
-@claims.exact("td-units-plus-one", "The head has `units + 1` weights.", where="001:219; 002:830")
+@claims.exact(
+    "td-units-plus-one",
+    "A shared head has a weight for each unit of the LSTM, and a bias.",
+    where="001:219; 002:830",
+)
 def one_weight_for_each_unit():
     for units in (3, 32):
         weights = count(keras.layers.TimeDistributed(DENSE()), units=units)
@@ -65,7 +69,9 @@ def the_same_weights_at_each_step():
 
 
 @claims.exact(
-    "td-direct-dense-flattens", "A Dense not wrapped flattens the time.", where="001:219; 002:830"
+    "td-direct-dense-flattens",
+    "A Dense that is not wrapped flattens time, and defeats the LSTM before it.",
+    where="001:219; 002:830",
 )
 def a_direct_dense_flattens():
     layer, states = DENSE(), random(ROWS, STEPS, UNITS)
@@ -141,7 +147,10 @@ def epochs(seed):
 
 
 @claims.empirical(
-    "td-more-epochs", "A shared head needs twice the epochs.", where="001:221; 002:832", runs=epochs
+    "td-more-epochs",
+    "A shared head, with fewer weights, needs about twice the epochs.",
+    where="001:221; 002:832",
+    runs=epochs,
 )
 def more_epochs(doublings):
     for task, times in doublings.items():
