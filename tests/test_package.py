@@ -11,7 +11,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 MODULES = (
-    "builders callbacks datasets layers masks outputs recurrent tables tuning uncertainty vectors"
+    "builders callbacks checks claims datasets intervals layers masks migrate outputs recurrent "
+    "reuse tables tuning uncertainty vectors"
 )
 
 
@@ -123,6 +124,9 @@ def test_recipes_and_data_travel_with_the_wheel(installed):
     assert str(site) in run("show", "stateful_lstm").stdout
     assert list((folder / "runs" / "stateful_lstm").glob("*/report.json"))
     assert "index` renews the pages of a checkout" in run("index").stderr
+    checked = run("check", "bidirectional", "--exact")
+    assert checked.returncode == 0, checked.stderr
+    assert "bidi-concat-default" in checked.stdout and checked.stderr == ""
 
 
 def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path):
