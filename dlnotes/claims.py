@@ -148,9 +148,9 @@ def empirical(id, statement, *, where, runs):
 
     The function takes a dictionary from name to an array with one number for each seed, in the
     order of the seeds, so differences are paired. It returns what `superior`, `equivalent`,
-    `above`, `below` or `inside` gave: one finding or a list, or yields them. The claim holds if all do, is
-    contradicted if one is, and is not shown otherwise. Margins stand in the code, fixed before
-    anything is run.
+    `above`, `below` or `inside` gave: one finding or a list, or yields them. The claim holds if
+    all do, is contradicted if one is, and is not shown otherwise. Margins stand in the code,
+    fixed before anything is run.
 
     Args:
         id: String, the claim's name.
