@@ -295,10 +295,18 @@ def check(
             raise InputError(f"{recipe.name} has no claims: there is no {recipe.claims_path}.")
     results = []
     for recipe in chosen or [r for r in catalogue.recipes() if r.claims_path.is_file()]:
-        with runs.progress_for(recipe, quiet or as_json, "check") as progress:
-            checked = checks.check(
-                recipe, seeds=seeds, exact=exact, output=output, progress=progress
+        try:
+            with runs.progress_for(recipe, quiet or as_json, "run") as progress:
+                checked = checks.check(
+                    recipe, seeds=seeds, exact=exact, output=output, progress=progress
+                )
+        except KeyboardInterrupt:
+            print(
+                f"Stopped. Runs that have ended are kept in {output / 'check'}: the same command "
+                "goes on from there.",
+                file=sys.stderr,
             )
+            raise typer.Exit(runs.INTERRUPTED) from None
         results += checked.results
         if write:
             path = checks.record(checked)

@@ -227,6 +227,19 @@ def test_command_records_and_compares(recipe, capsys):
     assert code == 1 and "other than recorded: two" in out
 
 
+def test_command_goes_on_after_ctrl_c(recipe, capsys):
+    stop = '    if Path("log.txt").stat().st_size == 8:\n        raise KeyboardInterrupt\n'
+    change(recipe, "    return {", stop + "    return {")
+    code, out, err = run(capsys, recipe.path)
+    assert (code, out) == (130, "")
+    assert err == (
+        "Stopped. Runs that have ended are kept in runs/check: the same command goes on from "
+        "there.\n"
+    )
+    assert run(capsys, recipe.path)[0] == 0
+    assert log() == [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
