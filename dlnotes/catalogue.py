@@ -3,6 +3,7 @@
 import ast
 from dataclasses import dataclass
 import difflib
+import importlib.machinery
 import importlib.util
 from pathlib import Path
 import re
@@ -76,8 +77,16 @@ class Recipe:
         return _import(self.claims_path, f"dlnotes_claims_{self.family}_{self.name}")
 
 
+class _Source(importlib.machinery.SourceFileLoader):
+    """Reads a file anew each time: no bytecode beside a recipe, and none that is out of date."""
+
+    def get_code(self, fullname):
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import(path, name):
-    specification = importlib.util.spec_from_file_location(name, path)
+    loader = _Source(name, str(path))
+    specification = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     specification.loader.exec_module(module)

@@ -71,7 +71,9 @@ def execute(arguments):
             command, program = _recipe_command(verb, recipe), f"dlnotes {verb} {recipe.name}"
         else:
             command, program = app, "dlnotes"
-        return command(arguments, standalone_mode=False, prog_name=program) or 0
+        code = command(arguments, standalone_mode=False, prog_name=program) or 0
+        sys.stdout.flush()
+        return code
     except typer.TyperException as error:
         return _complain(f"{error.format_message().rstrip('.')}{_given(error, words)}.")
     except InputError as error:

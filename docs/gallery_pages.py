@@ -164,7 +164,8 @@ def sources(path):
         first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
         code = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
         value = node.value if isinstance(node, ast.Assign | ast.Expr) else None
-        ids = [found for call in [*decorators, value] if (found := _claimed(call)) is not None]
+        calls = [*decorators, *(ast.walk(value) if value else [])]
+        ids = [found for call in calls if (found := _claimed(call)) is not None]
         if ids:
             checks[ids[0]] = code
         elif not isinstance(value, ast.Constant) or isinstance(node, ast.Assign):

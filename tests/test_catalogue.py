@@ -93,3 +93,11 @@ def test_a_name_like_no_other_points_to_the_list():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"Cannot read the recipe .*nothing\.py"):
         catalogue.find(str(tmp_path / "nothing.py"))
+
+
+def test_a_file_that_changes_within_a_second_is_read_anew(write):
+    path = write(HEADER + "SIZE = 1\n\ndef run():\n    pass\n")
+    assert catalogue.read_recipe(path).load().SIZE == 1
+    path.write_text(path.read_text().replace("SIZE = 1", "SIZE = 2"))
+    assert catalogue.read_recipe(path).load().SIZE == 2
+    assert not list(path.parent.glob("__pycache__"))

@@ -186,7 +186,11 @@ def test_interrupted_runs_keep_what_exists(folder, capsys):
 def test_ctrl_c_stops_cleanly(folder):
     command = [sys.executable, "-m", "dlnotes", "run", str(folder / "numbers" / "counting.py")]
     process = subprocess.Popen(
-        [*command, "--mode", "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--mode", "wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
