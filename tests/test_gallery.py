@@ -1,6 +1,7 @@
 """The gallery: how its pages are made, and the site in a real browser."""
 
 import ast
+import contextlib
 import functools
 from html.parser import HTMLParser
 import http.server
@@ -356,6 +357,10 @@ def test_every_page_can_be_read_aloud_and_loads_nothing_from_elsewhere(site):
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+    def copyfile(self, source, outputfile):
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            super().copyfile(source, outputfile)
 
 
 @pytest.fixture(scope="module")
