@@ -316,7 +316,7 @@ def _claims(entry):
     return "\n\n".join(parts)
 
 
-def _claim(claim, code, target=True):
+def _claim(claim, code):
     seeds = f"{claim['seeds']} seeds" if claim["kind"] == "empirical" else ""
     said = joined(claim["kind"], measured(claim), seeds, f"notes {claim['where']}")
     if claim["kind"] == "question":
@@ -325,13 +325,12 @@ def _claim(claim, code, target=True):
         said = joined("question", answers and f"{settled} {answers}", f"notes {claim['where']}")
     else:
         said = plain(said)
-    return _card(
-        claim,
-        claim["verdict"],
-        f"{badge(claim['verdict'])} {plain(claim['statement'])}",
-        said,
-        code,
-    )
+    statement = f"{badge(claim['verdict'])} {plain(claim['statement'])}"
+    if claim["kind"] == "exact" and claim["verdict"] == "contradicted":
+        against = [test for test in claim["tests"] if test["verdict"] == "contradicted"]
+        facts = "; ".join(f"{plain(test['what'])}: {plain(test['rule'])}" for test in against)
+        statement += f"\n\n**Found:** {facts}."
+    return _card(claim, claim["verdict"], statement, said, code)
 
 
 def _card(claim, verdict, statement, said, code):

@@ -191,6 +191,15 @@ def test_the_source_of_a_check_is_shown_with_its_decorator(tmp_path):
     assert gallery_pages.sources(tmp_path / "none.py") == ({}, "")
 
 
+def test_a_refuted_claim_says_what_was_found():
+    tests = [finding("weights", "8, claimed 36", "contradicted", 28.0)]
+    tests.append(finding("shape", "(4, 1), claimed (4, 1)", "holds"))
+    refuted = claim("flat", "exact", "contradicted", "It is flat.", tests)
+    assert "**Found:** weights: 8, claimed 36." in gallery_pages._claim(refuted, None)
+    proved = claim("flat", "exact", "holds", "It is flat.", tests[1:])
+    assert "Found" not in gallery_pages._claim(proved, None)
+
+
 def test_every_recorded_claim_has_its_source():
     for recipe in RECIPES:
         recorded = verdicts.recorded(recipe) or {"claims": []}
