@@ -234,7 +234,8 @@ def differs(what, first, second, by=1e-3):
         A `Finding` whose effect is the largest difference.
     """
     difference = float(np.abs(np.asarray(first, "float64") - np.asarray(second)).max(initial=0))
-    return _exact(what, f"differs by at least {by:g}", difference >= by, difference)
+    rule = f"differs by {difference:.3g}, claimed at least {by:g}"
+    return _exact(what, rule, difference >= by, difference)
 
 
 def raises(what, error, call):

@@ -118,6 +118,7 @@ def test_the_numbers_are_told():
 def test_differs_and_raises_and_fact():
     assert claims.differs("outputs", [0, 0], [0, 0.5]).verdict == "holds"
     assert claims.differs("outputs", [0, 0], [0, 1e-6]).verdict == "contradicted"
+    assert claims.differs("outputs", [0], [0]).rule == "differs by 0, claimed at least 0.001"
     assert claims.raises("int", ValueError, lambda: int("x")).verdict == "holds"
     assert claims.raises("int", ValueError, lambda: int("1")).verdict == "contradicted"
     with pytest.raises(TypeError):
