@@ -40,8 +40,14 @@ class Unit:
         numbers = {key: float(value) for key, value in self.experiment.run(self.seed).items()}
         kept = {"numbers": numbers, "seconds": time.perf_counter() - started}
         part = self.path.with_suffix(".part")
-        part.write_text(json.dumps(kept))
-        part.replace(self.path)
+        try:
+            part.write_text(json.dumps(kept))
+            part.replace(self.path)
+        except OSError as error:
+            raise InputError(
+                f"Cannot keep the run in {self.path} ({error.strerror}). Free some space or choose "
+                "another folder with --output; what is kept already stays."
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -256,6 +256,12 @@ def test_command_complains_in_one_sentence(recipe, capsys, arguments, message):
     assert message in err and err.count("\n") == 1
 
 
+def test_command_says_that_a_run_cannot_be_kept(recipe, capsys):
+    change(recipe, "    return {", '    Path("runs").rename("moved")\n    return {')
+    code, _, err = run(capsys, recipe.path)
+    assert code == 2 and "Cannot keep the run in" in err and err.count("\n") == 1
+
+
 def test_command_says_that_there_are_no_claims(recipe, capsys):
     recipe.claims_path.unlink()
     code, _, err = run(capsys, recipe.path)
