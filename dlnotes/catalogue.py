@@ -68,6 +68,25 @@ class Recipe:
     def claims_path(self):
         return self.path.parent / "claims" / self.path.name
 
+    @property
+    def search_path(self):
+        return self.path.parent / "search" / self.path.name
+
+    def load_search(self):
+        """Imports what is searched in the recipe and returns the module."""
+        return _import(self.search_path, f"dlnotes_search_{self.family}_{self.name}")
+
+    def search_options(self):
+        """The options of the function `task` in the file of the search."""
+        if not self.search_path.is_file():
+            raise InputError(f"{self.name} has no search: there is no {self.search_path}.")
+        tree = ast.parse(self.search_path.read_text(encoding="utf-8"))
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        task = next((function for function in functions if function.name == "task"), None)
+        if task is None:
+            raise InputError(f"{self.search_path}: there is no function `task`.")
+        return tuple(_options(task, self.search_path))
+
     def load(self):
         """Imports the recipe and returns its module."""
         return _import(self.path, f"dlnotes_recipe_{self.family}_{self.name}")
@@ -214,6 +233,19 @@ def recipes(folder=None):
     """
     folder = Path(folder) if folder else paths.recipes_folder()
     return [read_recipe(path) for path in sorted(folder.glob("*/*.py"))]
+
+
+def story(file):
+    """The recipe beside a file such as `search/<topic>.py`, whose functions that file may use.
+
+    Args:
+        file: The `__file__` of that file.
+
+    Returns:
+        The recipe's module.
+    """
+    path = Path(file).resolve()
+    return read_recipe(path.parent.parent / path.name).load()
 
 
 def find(name):
