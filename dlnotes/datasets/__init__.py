@@ -18,6 +18,7 @@ from dlnotes.datasets.tag_next import tag_next
 
 __all__ = [
     "Dataset",
+    "EpochBatches",
     "Split",
     "echo",
     "films",
@@ -35,3 +36,12 @@ __all__ = [
     "shampoo",
     "tag_next",
 ]
+
+
+def __getattr__(name):
+    """Imports what needs Keras only when it is asked for."""
+    if name == "EpochBatches":
+        from dlnotes.datasets.epoch_batches import EpochBatches
+
+        return EpochBatches
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
