@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import hashlib
 from typing import Any, Literal
 
 from dlnotes.datasets import Dataset, Split
@@ -121,6 +122,23 @@ def joined(first, second):
 
         return pd.concat([first, second])
     return np.concatenate([first, second])
+
+
+def digest(data):
+    """A checksum of all values of a data set, by which a change is noticed."""
+    seen = hashlib.sha256()
+    for part in vars(data).values():
+        _mapped(lambda values: seen.update(_bytes(values)), tuple(part))
+    return seen.hexdigest()[:16]
+
+
+def _bytes(values):
+    if hasattr(values, "iloc"):
+        import pandas as pd
+
+        return pd.util.hash_pandas_object(values).to_numpy().tobytes()
+    values = np.asarray(values)
+    return repr(values.tolist()).encode() if values.dtype == object else values.tobytes()
 
 
 def _mapped(function, values):
