@@ -16,7 +16,11 @@ from dlnotes.errors import InputError
 FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
 QUESTIONS = ("Question", "Use it", "Do not use it")
 NEXT_FIELD = rf"\n(?:{'|'.join(FIELDS)}):"
-RESERVED = ("output", "quiet", "tensorboard", "as_json", "json", "seeds")
+RESERVED = (
+    *("output", "quiet", "tensorboard", "as_json", "json", "seeds", "best", "resume"),
+    *("processes", "coordinator", "rank", "tuner", "trials", "objective", "folds", "repeats"),
+    *("workers", "listen", "limit_hours"),
+)
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
 
 

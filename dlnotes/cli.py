@@ -1,6 +1,7 @@
-"""The one front door: `dlnotes list | show | run | check | migrate | new | index | record`."""
+"""The one front door: `dlnotes list | show | run | tune | check | migrate | new | ...`."""
 
 import builtins
+import dataclasses
 import inspect
 import json
 import keyword
@@ -28,8 +29,27 @@ app = typer.Typer(
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+From = Annotated[
+    Path, typer.Option("--from", help="best.json of a search: compare it with the recipe's own.")
+]
 Output = Annotated[Path, typer.Option(help="Folder for all runs.")]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs.")]
+Tuner = Annotated[
+    Literal["random", "grid", "bayesian", "hyperband"],
+    typer.Option(help="Who chooses the hyper-parameters (default random)."),
+]
+Trials = Annotated[int, typer.Option(min=1, help="Number of trials at most (default 20).")]
+Objective = Annotated[str, typer.Option(help="What is best: a metric, as in the training history.")]
+Folds = Annotated[int, typer.Option(min=2, help="Judge each trial by so many folds.")]
+Repeats = Annotated[
+    int, typer.Option(min=0, help="Train the best three again with so many seeds (default 2).")
+]
+Workers = Annotated[int, typer.Option(min=0, help="Search in so many processes.")]
+Listen = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="Let workers of other machines come here.")
+]
+Hours = Annotated[float, typer.Option(help="Stop after so many hours; --resume goes on.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the last search.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")]
 
 
@@ -195,19 +215,59 @@ def run_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe, or pa
     """Run a recipe: `dlnotes run RECIPE --help` shows its options."""
 
 
+@app.command("tune")
+def tune_help(
+    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe.")] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Work for a search on another machine."),
+    ] = None,
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
+):
+    """Search a recipe's hyper-parameters: `dlnotes tune RECIPE --help` shows its options."""
+    if join is None:
+        raise InputError("Give the name of a recipe, or the address of a search with --join.")
+    from dlnotes.tuning import workers
+
+    raise typer.Exit(workers.join(join, worker))
+
+
 @app.command("record")
 def record_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe.")]):
     """Run a recipe over seeds and record mean and spread beside it."""
 
 
-def _run(recipe, arguments, output, quiet, tensorboard, as_json):
+def _run(recipe, arguments, output, quiet, tensorboard, as_json, best):
     from dlnotes import runs
 
+    if best is not None:
+        from dlnotes.tuning import compare
+
+        recipe = compare.tuned(recipe, best)
     outcome = runs.run(
         recipe, arguments, output=output, quiet=quiet or as_json, tensorboard=tensorboard
     )
     print(runs.as_json(outcome) if as_json and outcome.folder else runs.story(outcome))
     return runs.INTERRUPTED if outcome.interrupted else 0
+
+
+def _tune(
+    recipe, options, quiet, as_json, output, resume, workers, listen, limit_hours, **settings
+):
+    from dlnotes.tuning import command
+
+    return command.tune(
+        recipe,
+        options,
+        settings,
+        output=output,
+        quiet=quiet,
+        as_json=as_json,
+        resume=resume,
+        workers=workers,
+        listen=listen,
+        limit=limit_hours,
+    )
 
 
 def _record(recipe, arguments, seeds, quiet):
@@ -224,20 +284,42 @@ RUN_OPTIONS = {
     "quiet": (Quiet, False),
     "tensorboard": (TensorBoard, False),
     "as_json": (AsJson, False),
+    "best": (From | None, None),
 }
 RECORD_OPTIONS = {"seeds": (Seeds, 10), "quiet": (Quiet, False)}
-RECIPE_COMMANDS = {"run": (_run, RUN_OPTIONS), "record": (_record, RECORD_OPTIONS)}
+TUNE_OPTIONS = {
+    "tuner": (Tuner | None, None),
+    "trials": (Trials | None, None),
+    "objective": (Objective | None, None),
+    "folds": (Folds | None, None),
+    "repeats": (Repeats | None, None),
+    "workers": (Workers | None, None),
+    "listen": (Listen | None, None),
+    "limit_hours": (Hours | None, None),
+    "resume": (Resume, False),
+    "output": (Output, Path("runs")),
+    "quiet": (Quiet, False),
+    "as_json": (AsJson, False),
+}
+RECIPE_COMMANDS = {
+    "run": (_run, RUN_OPTIONS),
+    "record": (_record, RECORD_OPTIONS),
+    "tune": (_tune, TUNE_OPTIONS),
+}
 
 
 def _recipe_command(verb, recipe):
-    """A command whose options are the parameters of the recipe's `run`, and those of the verb."""
+    """A command whose options are those of the recipe, or of its search, and those of the verb."""
     execute_verb, verb_options = RECIPE_COMMANDS[verb]
+    options = recipe.options
+    if verb == "tune":
+        options = [_without_default(option) for option in recipe.search_options()]
 
     def command(**values):
-        own = {option.name: values.pop(option.name) for option in recipe.options}
+        own = {option.name: values.pop(option.name) for option in options}
         return execute_verb(recipe, own, **values)
 
-    parameters = [_parameter(option) for option in recipe.options]
+    parameters = [_parameter(option) for option in options]
     for name, (annotation, default) in verb_options.items():
         parameters.append(
             inspect.Parameter(
@@ -250,6 +332,12 @@ def _recipe_command(verb, recipe):
     one = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     one.command(f"{verb} {recipe.name}")(command)
     return one
+
+
+def _without_default(option):
+    """An option that is `None` where the person gives none: a resumed search has its own."""
+    text = option.help if option.default is None else f"{option.help} (default {option.default})"
+    return dataclasses.replace(option, optional=True, default=None, help=text)
 
 
 def _parameter(option):
