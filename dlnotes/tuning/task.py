@@ -84,7 +84,7 @@ class Task:
 
     def parts(self, hp, *parts):
         """Parts as they are trained on, fitted on the first of them."""
-        return self.prepare(hp, *parts) if self.prepare else parts
+        return tuple(self.prepare(hp, *parts)) if self.prepare else parts
 
     def fit_arguments(self, hp):
         """Arguments of `Model.fit`, beside the data."""
