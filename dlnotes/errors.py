@@ -1,4 +1,4 @@
-"""The one exception for what a person can mend."""
+"""The exceptions for what a person can mend."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,10 @@ class InputError(ValueError):
     The command line prints it without a traceback and ends with exit code 2. In Python it is an
     ordinary `ValueError`.
     """
+
+
+class TrainingError(InputError):
+    """A training that cannot go on: its loss is not a finite number any more."""
 
 
 def check_at_least(minimum, **arguments):
