@@ -30,25 +30,29 @@ app = typer.Typer(
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 From = Annotated[
-    Path, typer.Option("--from", help="best.json of a search: compare it with the recipe's own.")
+    Path | None,
+    typer.Option("--from", help="best.json of a search: compare it with the recipe's own."),
 ]
 Output = Annotated[Path, typer.Option(help="Folder for all runs.")]
 TensorBoard = Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs.")]
 Tuner = Annotated[
-    Literal["random", "grid", "bayesian", "hyperband"],
+    Literal["random", "grid", "bayesian", "hyperband"] | None,
     typer.Option(help="Who chooses the hyper-parameters (default random)."),
 ]
-Trials = Annotated[int, typer.Option(min=1, help="Number of trials at most (default 20).")]
-Objective = Annotated[str, typer.Option(help="What is best: a metric, as in the training history.")]
-Folds = Annotated[int, typer.Option(min=2, help="Judge each trial by so many folds.")]
+Trials = Annotated[int | None, typer.Option(min=1, help="Number of trials at most (default 20).")]
+Objective = Annotated[
+    str | None, typer.Option(help="What is best: a metric, as in the training history.")
+]
+Folds = Annotated[int | None, typer.Option(min=2, help="Judge each trial by so many folds.")]
 Repeats = Annotated[
-    int, typer.Option(min=0, help="Train the best three again with so many seeds (default 2).")
+    int | None,
+    typer.Option(min=0, help="Train the best three again with so many seeds (default 2)."),
 ]
-Workers = Annotated[int, typer.Option(min=0, help="Search in so many processes.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Search in so many processes.")]
 Listen = Annotated[
-    str, typer.Option(metavar="HOST:PORT", help="Let workers of other machines come here.")
+    str | None, typer.Option(metavar="HOST:PORT", help="Let workers of other machines come here.")
 ]
-Hours = Annotated[float, typer.Option(help="Stop after so many hours; --resume goes on.")]
+Hours = Annotated[float | None, typer.Option(help="Stop after so many hours; --resume goes on.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the last search.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")]
 
@@ -85,7 +89,8 @@ def execute(arguments):
     words = arguments
     try:
         names_a_recipe = len(arguments) > 1 and not arguments[1].startswith("-")
-        if names_a_recipe and arguments[0] in RECIPE_COMMANDS:
+        goes_on = arguments[:1] == ["run"] and any(w.startswith("--resume") for w in arguments)
+        if names_a_recipe and arguments[0] in RECIPE_COMMANDS and not goes_on:
             verb, name, *arguments = arguments
             recipe = catalogue.find(name)
             command, program = _recipe_command(verb, recipe), f"dlnotes {verb} {recipe.name}"
@@ -211,8 +216,26 @@ def show(
 
 
 @app.command("run")
-def run_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe, or path of its file.")]):
+def run_help(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name of a recipe, or path of its file.")
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Go on with an interrupted run: its folder, or `last`."),
+    ] = None,
+    output: Output = Path("runs"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+):
     """Run a recipe: `dlnotes run RECIPE --help` shows its options."""
+    if resume is None:
+        raise InputError("Missing argument 'recipe'. Give one, or --resume with a run.")
+    from dlnotes import runs
+
+    recipe = recipe and catalogue.find(recipe)
+    outcome = runs.resume(resume, output=output, recipe=recipe, quiet=quiet or as_json)
+    raise typer.Exit(_tell(outcome, as_json))
 
 
 @app.command("tune")
@@ -247,7 +270,13 @@ def _run(recipe, arguments, output, quiet, tensorboard, as_json, best):
     outcome = runs.run(
         recipe, arguments, output=output, quiet=quiet or as_json, tensorboard=tensorboard
     )
-    print(runs.as_json(outcome) if as_json and outcome.folder else runs.story(outcome))
+    return _tell(outcome, as_json)
+
+
+def _tell(outcome, as_json):
+    from dlnotes import runs
+
+    print(runs.as_json(outcome) if as_json and outcome.report else runs.story(outcome))
     return runs.INTERRUPTED if outcome.interrupted else 0
 
 
@@ -284,18 +313,18 @@ RUN_OPTIONS = {
     "quiet": (Quiet, False),
     "tensorboard": (TensorBoard, False),
     "as_json": (AsJson, False),
-    "best": (From | None, None),
+    "best": (From, None),
 }
 RECORD_OPTIONS = {"seeds": (Seeds, 10), "quiet": (Quiet, False)}
 TUNE_OPTIONS = {
-    "tuner": (Tuner | None, None),
-    "trials": (Trials | None, None),
-    "objective": (Objective | None, None),
-    "folds": (Folds | None, None),
-    "repeats": (Repeats | None, None),
-    "workers": (Workers | None, None),
-    "listen": (Listen | None, None),
-    "limit_hours": (Hours | None, None),
+    "tuner": (Tuner, None),
+    "trials": (Trials, None),
+    "objective": (Objective, None),
+    "folds": (Folds, None),
+    "repeats": (Repeats, None),
+    "workers": (Workers, None),
+    "listen": (Listen, None),
+    "limit_hours": (Hours, None),
     "resume": (Resume, False),
     "output": (Output, Path("runs")),
     "quiet": (Quiet, False),

@@ -10,8 +10,8 @@ import shutil
 import sys
 import time
 
-from dlnotes import session
-from dlnotes.errors import InputError
+from dlnotes import resuming, session
+from dlnotes.errors import InputError, TrainingError
 from dlnotes.machine import machine, versions
 
 INTERRUPTED = 130
@@ -52,56 +52,97 @@ def run(recipe, arguments, *, output, quiet=False, tensorboard=False):
     Raises:
         InputError: If the folder cannot be written to, before anything is trained.
     """
+    parent = Path(output) / recipe.name
+    waiting = resuming.unfinished(parent)
+    if waiting and not quiet:
+        print(f"dlnotes: an earlier run was broken off; {_go_on(waiting[-1])}.", file=sys.stderr)
     started = datetime.datetime.now()
-    folder, part = _new_folder(Path(output) / recipe.name, started)
+    _, part = _new_folder(parent, started)
+    return _finish(resuming.Unfinished(recipe, arguments, started, part, tensorboard), quiet)
+
+
+def resume(name, *, output, recipe=None, quiet=False):
+    """Goes on with a run that was interrupted.
+
+    Args:
+        name: String: the path of the run's folder, its time stamp, or `"last"`.
+        output: Folder for all runs.
+        recipe: A `Recipe` that the run must be of. Defaults to `None`: any.
+        quiet: Boolean, whether to show no progress. Defaults to `False`.
+
+    Returns:
+        An `Outcome`.
+
+    Raises:
+        InputError: If the run cannot go on.
+    """
+    return _finish(resuming.reopen(resuming.find(name, output, recipe)), quiet)
+
+
+def _finish(run, quiet):
     begin = time.perf_counter()
     try:
-        logs = part / "tensorboard" if tensorboard else None
-        report, interrupted = _measure(recipe, arguments, quiet, logs)
+        report, interrupted = _measure(run, quiet)
         if report is None:
-            shutil.rmtree(part)
-            return Outcome(None, None, (), interrupted)
+            kept = resuming.can_go_on(run.part)
+            if not kept:
+                shutil.rmtree(run.part)
+            return Outcome(None, run.part if kept else None, (), interrupted)
         about = {
-            "title": recipe.title,
-            "family": recipe.family,
+            "title": run.recipe.title,
+            "family": run.recipe.family,
             "interrupted": interrupted,
-            "arguments": {name: _plain(value) for name, value in arguments.items()},
-            "command": _command(recipe, arguments),
-            "started": started.isoformat(timespec="seconds"),
+            "arguments": {name: _plain(value) for name, value in run.arguments.items()},
+            "command": _command(run.recipe, run.arguments),
+            "started": run.started.isoformat(timespec="seconds"),
             "seconds": round(time.perf_counter() - begin, 1),
             "versions": versions(),
             "machine": machine(),
         }
-        return Outcome(report, folder, _save(report, folder, about), interrupted)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            part.parent.rmdir()
+        return Outcome(report, run.folder, _save(report, run, about), interrupted)
+    except BaseException as error:
+        if not resuming.can_go_on(run.part):
+            shutil.rmtree(run.part, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                run.part.parent.rmdir()
+        elif isinstance(error, InputError) and not isinstance(error, TrainingError):
+            raise InputError(f"{error} Then {_go_on(run.part)}.") from error
         raise
 
 
-def _measure(recipe, arguments, quiet, logs):
+def _go_on(folder):
+    return f"`dlnotes run --resume {folder}` goes on"
+
+
+def _measure(run, quiet):
     """Runs the recipe: its report, and whether Ctrl-C ended it."""
-    module = recipe.load()
+    module = run.recipe.load()
     settle()
+    run.begin()
     with (
-        progress_for(recipe, quiet) as progress,
-        session.opened(session.Session(recipe, progress, logs)) as current,
+        progress_for(run.recipe, quiet) as progress,
+        session.opened(session.Session(run.recipe, progress, run.logs)) as current,
+        run.checkpointed(),
     ):
         try:
-            return module.run(**arguments), False
+            return module.run(**run.arguments), False
         except KeyboardInterrupt:
             return (current.reports[-1] if current.reports else None), True
 
 
-def _save(report, folder, about):
+def _save(report, run, about):
+    """Writes the report. Only an interrupted run keeps what it needs for going on."""
+    resuming.sweep(run.part)
     try:
-        return tuple(report.save(folder, about))
+        files = report.save(run.folder, about)
     except OSError as error:
         raise InputError(
-            f"Cannot write the run to {folder}: {error.strerror or error}. Free some space or "
+            f"Cannot write the run to {run.folder}: {error.strerror or error}. Free some space or "
             "choose another folder with --output."
         ) from error
+    if not (about["interrupted"] and resuming.can_go_on(run.folder)):
+        resuming.clear(run.folder)
+    return tuple(path for path in files if not resuming.is_kept(path, run.folder))
 
 
 def settle():
@@ -157,8 +198,10 @@ def story(outcome):
     Returns:
         String of several lines.
     """
-    if outcome.report is None:
+    if outcome.report is None and outcome.folder is None:
         return "Stopped before anything was measured. Nothing was written."
+    if outcome.report is None:
+        return f"Stopped before anything was measured; {_go_on(outcome.folder)}."
     lines = ["Stopped. This is what exists so far.", ""] if outcome.interrupted else []
     lines += [str(outcome.report), ""]
     if outcome.report.traps:
@@ -172,6 +215,8 @@ def story(outcome):
     names = [str(path.relative_to(outcome.folder)) for path in outcome.files]
     others = [name for name in names if not name.endswith(".png")]
     lines.append(f"written to {outcome.folder}: {', '.join(others)}")
+    if outcome.interrupted and resuming.can_go_on(outcome.folder):
+        lines.append(f"Stopped; {_go_on(outcome.folder)}.")
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ class Watch(keras.callbacks.Callback):
         self._build_optimizer()
         self.report.models[self.label["task"], self.label["variant"]] = self.model
         seen = [row for row in self.report.history if self._is_mine(row)]
-        self._epoch = len(seen)
+        self._epoch, self._rows = len(seen), []
         run = session.current()
         self._progress = run.progress if run else None
         if self._progress:
@@ -57,16 +57,31 @@ class Watch(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if optimizer is not None:
             numbers.setdefault("learning_rate", float(optimizer.learning_rate))
-        self.report.history.append(self.label | {"epoch": self._epoch} | numbers)
+        self._add(self.label | {"epoch": self._epoch} | numbers)
+
+    def _add(self, row):
+        self._rows.append(row)
+        self.report.history.append(row)
         if self._progress:
             self._progress.advance()
         if self._writer:
             import tensorflow as tf
 
             with self._writer.as_default():
-                for name, value in numbers.items():
-                    tf.summary.scalar(name, value, step=self._epoch)
+                for name, value in row.items():
+                    if name not in (*self.label, "epoch"):
+                        tf.summary.scalar(name, value, step=row["epoch"])
             self._writer.flush()
+
+    def get_state(self):
+        """The rows of this fit so far, for a checkpoint."""
+        return self._rows
+
+    def set_state(self, state):
+        """Adds the rows of the epochs that were run before an interruption."""
+        for row in state:
+            self._epoch = row["epoch"]
+            self._add(row)
 
     def on_train_end(self, logs=None):
         if self._writer:
