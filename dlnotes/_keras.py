@@ -7,6 +7,8 @@ one, so a warning that matters is still seen. Every module of the library takes 
 """
 
 import contextlib
+import functools
+import importlib
 import logging
 import os
 from pathlib import Path
@@ -63,7 +65,29 @@ def _import_keras():
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+    if keras.config.backend() == "jax":
+        for name in ("where", "zeros_like"):
+            setattr(keras.ops, name, _with_variables_as_tensors(keras, getattr(keras.ops, name)))
     return keras
+
+
+def _with_variables_as_tensors(keras, operation):
+    """Mends an operation of Keras 3.15 that hands variables to JAX as they are.
+
+    JAX 0.10 refuses them: "Triggering __jax_array__() during abstractification is no longer
+    supported", or "Could not convert <Variable ...> to a NumPy dtype".
+    """
+
+    def tensor(value):
+        is_variable = isinstance(value, keras.Variable)
+        return keras.ops.convert_to_tensor(value) if is_variable else value
+
+    @functools.wraps(operation)
+    def mended(*arguments, **keywords):
+        keywords = {name: tensor(value) for name, value in keywords.items()}
+        return operation(*map(tensor, arguments), **keywords)
+
+    return mended
 
 
 keras = _import_keras()
@@ -75,8 +99,11 @@ def settle():
     The last start-up line comes with the first boolean operation, and is drawn out here. The
     warnings about retracing go, since a recipe builds many models on purpose. Both suit a process
     of one's own: the devices are initialised here, which importing the library leaves to its user.
+    On other backends Keras imports TensorFlow later, if it is there: it is imported here.
     """
     with _only_warnings_that_matter():
+        with contextlib.suppress(ImportError):
+            importlib.import_module("tensorflow")
         keras.ops.transpose(keras.ops.zeros((2, 3), "bool"))
     logging.getLogger("tensorflow").addFilter(_is_about_something_else_than_retracing)
 

@@ -1,8 +1,19 @@
 """State of recurrent models: forget it, change the batch size, feed windows in order."""
 
+import itertools
+
 from dlnotes._keras import keras
 from dlnotes.errors import InputError, check_at_least
 import numpy as np
+
+CARRIES_ITS_STATE = {
+    name: {
+        "module": "dlnotes.layers.stateful",
+        "class_name": f"Stateful{name}",
+        "registered_name": f"dlnotes>Stateful{name}",
+    }
+    for name in ("RNN", "LSTM", "GRU", "SimpleRNN")
+}
 
 
 def reset_states(model, rows=None):
@@ -105,6 +116,9 @@ def rebatch(model, batch_size, stateful=None):
     The weights are **copied**: training one model leaves the other as it is. The new model is not
     compiled and its state is zero. The given model is not changed, nor is its state.
 
+    On the JAX backend the new model keeps its state with `dlnotes.layers.StatefulLSTM` and its
+    siblings in the place of Keras's layers.
+
     Reference: notes 001:265, 002:131-133, 002:886.
 
     Args:
@@ -120,7 +134,8 @@ def rebatch(model, batch_size, stateful=None):
 
     Raises:
         InputError: If the model is neither functional nor sequential, the batch size does not fit
-            to `stateful`, or the model itself mixes the rows of its batch.
+            to `stateful`, the model itself mixes the rows of its batch, or `check_states` refuses
+            the new model.
 
     Example:
 
@@ -136,8 +151,6 @@ def rebatch(model, batch_size, stateful=None):
     if batch_size is not None:
         check_at_least(1, batch_size=batch_size)
     keeps_state = bool(stateful_layers(model)) if stateful is None else stateful
-    if keeps_state:
-        check_backend()
     if keeps_state and batch_size is None:
         raise InputError(
             "`batch_size` is None, but a stateful model needs a fixed number of rows. Give that "
@@ -159,21 +172,35 @@ def rebatch(model, batch_size, stateful=None):
                 f"{batch_size} an output has {after.shape[0]} rows. Reshape with -1 for the batch."
             )
     _copy_variables(model, twin)
+    check_states(twin)
     return twin
 
 
-def check_backend():
-    """Refuses a backend on which Keras does not carry the state of a stateful layer.
+def check_states(model):
+    """Refuses stateful layers whose state Keras does not carry from batch to batch.
+
+    On the JAX backend `fit`, `evaluate` and `predict` change what a model lists in `variables`, and
+    Keras's own stateful layers keep their states out of it. `dlnotes.layers.StatefulLSTM` and its
+    siblings list them. On other backends every layer will do.
+
+    Args:
+        model: A `keras.Model` that is built.
 
     Raises:
-        InputError: On the JAX backend.
+        InputError: On JAX, if the state of a layer is not among the model's variables.
     """
-    if keras.config.backend() == "jax":
-        raise InputError(
-            "On the JAX backend Keras does not carry the state of stateful layers over from batch "
-            "to batch in `fit` and `predict`. Choose another one before Keras is imported, with "
-            "the environment variable KERAS_BACKEND=tensorflow."
-        )
+    if keras.config.backend() != "jax":
+        return
+    listed = {id(variable) for variable in model.variables}
+    for layer in stateful_layers(model):
+        if any(id(state) not in listed for state in keras.tree.flatten(layer.states or [])):
+            raise InputError(
+                f"On the JAX backend Keras does not carry the state of layer {layer.name!r} over "
+                "from batch to batch in `fit` and `predict`. Build the model with "
+                "dlnotes.layers.StatefulLSTM, StatefulGRU, StatefulSimpleRNN or StatefulRNN; or "
+                "let dlnotes.recurrent.rebatch put them in; or choose another backend before Keras "
+                "is imported, with the environment variable KERAS_BACKEND=tensorflow."
+            )
 
 
 def _batch_size(model):
@@ -205,6 +232,8 @@ def _adapt(config, old, new, stateful, wrapped=False):
         # The shapes that the layers were built with belong to the old batch size.
         config = {key: value for key, value in config.items() if key != "build_config"}
         config["config"] = values
+        if values.get("stateful") and keras.config.backend() == "jax":
+            config |= CARRIES_ITS_STATE.get(config["class_name"], {})
     return {key: _adapt(value, old, new, stateful, wrapped) for key, value in config.items()}
 
 
@@ -217,7 +246,8 @@ def _scale(rows, old, new):
 
 def _copy_variables(source, target):
     layers, twins = source._flatten_layers(), target._flatten_layers()
-    if [type(layer) for layer in layers] != [type(layer) for layer in twins]:
+    pairs = itertools.zip_longest(layers, twins)
+    if not all(isinstance(twin, type(layer)) for layer, twin in pairs):
         raise InputError(
             f"`model` ({source.name!r}) uses a layer in several nested models, which its "
             "configuration cannot tell. Nest one model that holds the layer and call it twice."
@@ -225,7 +255,8 @@ def _copy_variables(source, target):
     for layer, twin in zip(layers, twins, strict=True):
         variables = {}
         layer.save_own_variables(variables)
-        twin.load_own_variables(variables)
+        # On JAX an array that two variables share is gone for one after the other's `fit`.
+        twin.load_own_variables({name: np.array(value) for name, value in variables.items()})
 
 
 def whole_batches(batch_size, *arrays, remainder="error"):

@@ -1,9 +1,8 @@
 """LSTM layers that keep their state from batch to batch."""
 
-from dlnotes import recurrent
 from dlnotes._keras import keras
 from dlnotes.errors import InputError, check_at_least
-from dlnotes.layers import FixedBatch
+from dlnotes.layers import FixedBatch, StatefulLSTM, StatefulRNN
 
 
 def stateful_lstm(
@@ -36,7 +35,7 @@ def stateful_lstm(
     early. For targets per step, give the loss the mask too (`sample_weight` of shape
     `(batch, steps)`, zero on padded steps): Keras versions differ in whether they do it for you.
 
-    Not for the JAX backend, on which Keras does not carry the state.
+    The state goes on with every backend, JAX too (`dlnotes.layers.StatefulLSTM`).
 
     Reference: Hochreiter, Schmidhuber, "Long short-term memory", 1997; notes 001:227-239,
     002:844-858.
@@ -66,8 +65,7 @@ def stateful_lstm(
         An uncompiled functional `keras.Model`.
 
     Raises:
-        InputError: If `batch_size` or `layers` is below 1, `input_shape` has not two entries, or
-            the backend is JAX.
+        InputError: If `batch_size` or `layers` is below 1, or `input_shape` has not two entries.
 
     Example:
 
@@ -89,7 +87,6 @@ def stateful_lstm(
             recurrent_dropout=recurrent_dropout,
             plain=mask is not None or keras.config.backend() == "torch",
             return_sequences=return_sequences or number < layers,
-            stateful=True,
             name=f"lstm_{number}",
         )(x, mask=mask)
     x = keras.layers.Dense(outputs, name="dense")(x)
@@ -101,12 +98,11 @@ def _lstm(units, *, dropout, recurrent_dropout, plain, **options):
     if plain:
         # The fused kernels that `LSTM` may choose refuse windows that are all padding (cuDNN) and
         # cannot train a stateful layer (PyTorch).
-        return keras.layers.RNN(keras.layers.LSTMCell(units, **dropouts), **options)
-    return keras.layers.LSTM(units, **dropouts, **options)
+        return StatefulRNN(keras.layers.LSTMCell(units, **dropouts), **options)
+    return StatefulLSTM(units, **dropouts, **options)
 
 
 def _check(batch_size, input_shape, layers):
-    recurrent.check_backend()
     check_at_least(1, batch_size=batch_size, layers=layers)
     if len(input_shape) != 2:
         raise InputError(

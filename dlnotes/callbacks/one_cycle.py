@@ -96,6 +96,11 @@ class OneCycle(keras.callbacks.Callback):
         self.learning_rates, self.momenta = [], []
         self._before = None
 
+    @property
+    def _optimizer(self):
+        """Asked for anew each time: on JAX it is `self.model` that fetches the current values."""
+        return getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+
     def learning_rate_at(self, step, steps):
         """The learning rate at a step (from 0) of a cycle of so many steps."""
         start = self.max_learning_rate / self.start_divisor
@@ -122,12 +127,14 @@ class OneCycle(keras.callbacks.Callback):
         self.restore()
         optimizer = settable_optimizer(self.model)
         self.learning_rates, self.momenta = [], []
-        self._optimizer = optimizer
         self._moved = _momentum_of(optimizer) if self.momentum else None
         self._before = {"learning_rate": float(optimizer.learning_rate)}
         if self._moved:
             if keras.config.backend() == "jax":
-                raise InputError("`momentum` cannot move on the JAX backend: pass `momentum=None`.")
+                raise InputError(
+                    "`momentum` cannot move on the JAX backend: pass `momentum=None`, or set the "
+                    "environment variable KERAS_BACKEND=tensorflow before Keras is imported."
+                )
             if self.model.built and not optimizer.built:
                 self.model.optimizer.build(self.model.trainable_variables)
             self._before["momentum"] = getattr(optimizer, self._moved)

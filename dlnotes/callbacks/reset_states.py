@@ -26,8 +26,9 @@ class ResetStates(keras.callbacks.Callback):
 
     Raises:
         InputError: If `every` is given together with `at` or `validation_at`, or a number is too
-            small; in `fit`, if nothing in the model is stateful, or if `steps_per_execution` would
-            skip a reset because Keras calls callbacks only between executions.
+            small; in `fit`, if nothing in the model is stateful, if on the JAX backend a layer does
+            not carry its state (`dlnotes.recurrent.check_states`), or if `steps_per_execution`
+            would skip a reset because Keras calls callbacks only between executions.
 
     Example:
 
@@ -54,6 +55,7 @@ class ResetStates(keras.callbacks.Callback):
         self.at, self.validation_at = frozenset(at), frozenset(validation_at)
 
     def on_train_begin(self, logs=None):
+        recurrent.check_states(self.model)
         self._check_steps_per_execution(self.at)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -63,6 +65,7 @@ class ResetStates(keras.callbacks.Callback):
         self._reset_between_batches(batch, self.at)
 
     def on_test_begin(self, logs=None):
+        recurrent.check_states(self.model)
         self._check_steps_per_execution(self.validation_at)
         recurrent.reset_states(self.model)
 

@@ -45,7 +45,8 @@ def test_contract_with_every_choice(tmp_path, rng):
     )
 
 
-@pytest.fixture(scope="module")
+# On JAX an exception in `fit` takes the model's variables away, so that each test needs its own.
+@pytest.fixture(scope="function" if keras.config.backend() == "jax" else "module")
 def model():
     model = stateful_lstm(8, (None, 2), 1, units=3)
     model.compile("sgd", "mse")
@@ -107,13 +108,10 @@ def test_a_single_stream_can_be_trained(rng):
     assert np.isfinite(history.history["loss"]).all()
 
 
-def test_wrong_facts_are_refused(monkeypatch):
+def test_wrong_facts_are_refused():
     with pytest.raises(InputError, match=r"`input_shape` is \(8, 5, 3\), .* \(steps, features\)"):
         stateful_lstm(8, (8, 5, 3), 1)
     with pytest.raises(InputError, match=r"`batch_size` is 0, but must be at least 1"):
         stateful_lstm(0, (5, 3), 1)
     with pytest.raises(InputError, match=r"`layers` is 0"):
         stateful_lstm(8, (5, 3), 1, layers=0)
-    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    with pytest.raises(InputError, match=r"On the JAX backend .* KERAS_BACKEND=tensorflow"):
-        stateful_lstm(8, (5, 3), 1)

@@ -3,6 +3,7 @@ import copy
 from dlnotes import figures
 from dlnotes.callbacks import LearningRateRangeTest, suggest_learning_rate
 from dlnotes.errors import InputError
+from dlnotes.layers import StatefulLSTM
 import keras
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def full_model(optimizer=None):
     """Everything that has state: batch statistics, seeds, recurrent states, moments."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input(batch_shape=(4, 3, 2))
-    hidden = keras.layers.LSTM(2, stateful=True, dropout=0.5)(inputs)
+    hidden = StatefulLSTM(2, dropout=0.5)(inputs)
     hidden = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile(optimizer or keras.optimizers.Adam(0.02), "mse")
@@ -63,7 +64,7 @@ def test_everything_is_put_back_bit_for_bit(sequences, fitted_before):
     test = LearningRateRangeTest(1e-4, 1.0)
     seen = []
     watch = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: seen.append(state_of(model))
+        on_train_batch_end=lambda batch, logs: seen.append(state_of(watch.model))
     )
     model.fit(*sequences, batch_size=4, epochs=2, verbose=0, callbacks=[test, watch])
     if not fitted_before:
