@@ -54,6 +54,16 @@ Listen = Annotated[
 ]
 Hours = Annotated[float | None, typer.Option(help="Stop after so many hours; --resume goes on.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the last search.")]
+Processes = Annotated[
+    int | None, typer.Option(help="Share every training among so many processes.")
+]
+Coordinator = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Several machines: an address of that of rank 0."),
+]
+Rank = Annotated[
+    int | None, typer.Option(help="Several machines: the process to start here, from 0 on.")
+]
 Seeds = Annotated[int, typer.Option(min=1, help="Number of seeds, from 0 on.")]
 
 
@@ -227,14 +237,22 @@ def run_help(
     output: Output = Path("runs"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    processes: Processes = None,
+    coordinator: Coordinator = None,
+    rank: Rank = None,
 ):
     """Run a recipe: `dlnotes run RECIPE --help` shows its options."""
     if resume is None:
         raise InputError("Missing argument 'recipe'. Give one, or --resume with a run.")
     from dlnotes import runs
+    from dlnotes.distributed import command, member
 
     recipe = recipe and catalogue.find(recipe)
-    outcome = runs.resume(resume, output=output, recipe=recipe, quiet=quiet or as_json)
+    if (processes, coordinator, rank) != (None, None, None):
+        options = {"output": output, "as_json": as_json, "quiet": quiet}
+        raise typer.Exit(command.resume(resume, recipe, options, processes, coordinator, rank))
+    with member.together():
+        outcome = runs.resume(resume, output=output, recipe=recipe, quiet=quiet or as_json)
     raise typer.Exit(_tell(outcome, as_json))
 
 
@@ -260,16 +278,22 @@ def record_help(recipe: Annotated[str, typer.Argument(help="Name of a recipe.")]
     """Run a recipe over seeds and record mean and spread beside it."""
 
 
-def _run(recipe, arguments, output, quiet, tensorboard, as_json, best):
+def _run(recipe, arguments, processes, coordinator, rank, **options):
     from dlnotes import runs
+    from dlnotes.distributed import command, member
 
+    if (processes, coordinator, rank) != (None, None, None):
+        return command.run(recipe, arguments, options, processes, coordinator, rank)
+    best, as_json = options.pop("best"), options.pop("as_json")
     if best is not None:
         from dlnotes.tuning import compare
 
         recipe = compare.tuned(recipe, best)
-    outcome = runs.run(
-        recipe, arguments, output=output, quiet=quiet or as_json, tensorboard=tensorboard
-    )
+    with member.together():
+        if member.follows():
+            return member.follow(recipe, arguments)
+        options["quiet"] = options["quiet"] or as_json
+        outcome = runs.run(recipe, arguments, **options)
     return _tell(outcome, as_json)
 
 
@@ -314,6 +338,9 @@ RUN_OPTIONS = {
     "tensorboard": (TensorBoard, False),
     "as_json": (AsJson, False),
     "best": (From, None),
+    "processes": (Processes, None),
+    "coordinator": (Coordinator, None),
+    "rank": (Rank, None),
 }
 RECORD_OPTIONS = {"seeds": (Seeds, 10), "quiet": (Quiet, False)}
 TUNE_OPTIONS = {

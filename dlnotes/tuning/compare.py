@@ -38,10 +38,10 @@ class Tuned(catalogue.Recipe):
         name = facts["objective"].removeprefix("val_")
         better = {"max": "higher", "min": "lower"}[facts["direction"]]
         report, seed = Report(self.name, metric=name, better=better), arguments.get("seed", 0)
-        variants = {"the recipe's own": task.defaults or {}, "best of the search": facts["values"]}
+        variants = {"without search": task.defaults or {}, "best of the search": facts["values"]}
         for variant, values in variants.items():
             scores = _train(task, values, report, variant, seed)
-            report.add(variant, seed=seed, baseline=variant != "best of the search", **scores)
+            report.add(variant, seed=seed, baseline=variant == "without search", **scores)
         curves = figures.learning_curves(figures.report_histories(report), facts["objective"])
         report.figure("learning", curves, figures.alternative_text(curves))
         return report

@@ -1,6 +1,7 @@
 """Pictures of a search: the objective over the trials, and against each hyper-parameter."""
 
 from dlnotes.figures import GREY, alternative_text, axes
+from matplotlib.ticker import MaxNLocator
 import numpy as np
 
 __all__ = ["alternative_text", "draw"]
@@ -35,6 +36,7 @@ def _over_trials(done, records, name, direction):
     if failed:
         axis.plot(failed, np.full(len(failed), axis.get_ylim()[0]), "x", color=GREY, label="failed")
     axis.set(xlabel="trial", ylabel=name, title=f"{name} over {len(records)} trials")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=8)
     best = {"max": max, "min": min}[direction](scores)
     figure.set_label(f"{name} of {len(records)} trials; the best is {best:.4g}.")
@@ -65,6 +67,8 @@ def _panel(axis, done, best, hyperparameter):
         values = [str(value) for value in values]
     elif min(values) > 0 and max(values) >= 20 * min(values):
         axis.set_xscale("log")
+    elif all(isinstance(value, int) for value in values):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.plot(values, [r["score"] for r in having], "o")
     if best in having:
         axis.plot(values[having.index(best)], best["score"], "*", markersize=13, color="#D55E00")

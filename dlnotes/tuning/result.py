@@ -16,6 +16,7 @@ from dlnotes.tuning import pictures, trial
 from dlnotes.tuning.lines import short
 from dlnotes.tuning.oracles import write_json
 import keras_tuner
+import numpy as np
 
 SHOWN = 5
 REPEATED = 3
@@ -159,7 +160,12 @@ def refit(task, values, epochs, seed):
 def scores(model, part, batch_size=None):
     """What `evaluate` gives, as plain numbers by name."""
     found = model.evaluate(**trial.named(part), batch_size=batch_size, return_dict=True, verbose=0)
-    return {name: float(value) for name, value in found.items()}
+    numbers = {}
+    for name, value in found.items():
+        values = np.ravel(value)
+        names = [name] if len(values) == 1 else [f"{name} {n}" for n in range(len(values))]
+        numbers |= dict(zip(names, map(float, values), strict=True))
+    return numbers
 
 
 def table(name, records):

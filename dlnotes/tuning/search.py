@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+import shutil
 import time
 
 from dlnotes.errors import InputError, check_at_least
@@ -95,10 +96,14 @@ def search(
     _open(folder, facts, resume)
     chooser = oracle(tuner, task.objective, **options)
     chooser.update_space(space)
-    if not (folder / "search.json").exists():
-        write_json(folder / "search.json", facts | {"versions": versions(), "about": about})
+    write_json(folder / "search.json", facts | {"versions": versions(), "about": about})
     lines = Lines(chooser, quiet)
-    (run or run_trials)(task, chooser, seed=seed, folds=folds, lines=lines)
+    try:
+        (run or run_trials)(task, chooser, seed=seed, folds=folds, lines=lines)
+    except InputError:
+        if not chooser.end_order:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     _check_any(chooser)
     return result.finish(task, chooser, folder, seed, folds, repeats, about or {}, lines)
 
@@ -134,30 +139,24 @@ def run_trials(task, oracle, *, seed, folds, lines, worker="0"):
 
 def declared(task):
     """The search space of a task, with everything that only some choices open."""
-    space = keras_tuner.HyperParameters()
-    _declare(task, space)
-    waiting = [list(scope) for scope in space.inactive_scopes]
-    seen = [list(scope) for scope in space.active_scopes]
+    collected = keras_tuner.oracles.RandomSearchOracle(objective=task.objective)
+    waiting, seen = [[]], []
     while waiting:
         scope = waiting.pop()
         if scope in seen:
             continue
-        hp = space.copy()
+        hp = collected.get_space()
         for condition in scope:
             hp.values[condition.name] = condition.values[0]
         hp.ensure_active_values()
-        _declare(task, hp)
+        parts = task.parts(hp, task.data.train, task.data.validation)
+        task.compiled(hp, parts[0])
+        task.fit_arguments(hp)
+        collected.update_space(hp)
         seen += [scope, *(list(active) for active in hp.active_scopes)]
         waiting += [list(inactive) for inactive in hp.inactive_scopes]
-        space.merge(hp.space)
-    return space
-
-
-def _declare(task, hp):
-    parts = task.parts(hp, task.data.train, task.data.validation)
-    task.compiled(hp, parts[0])
-    task.fit_arguments(hp)
     trial.release()
+    return collected.get_space()
 
 
 def _open(folder, facts, resume):

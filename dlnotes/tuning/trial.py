@@ -7,6 +7,7 @@ import time
 from dlnotes._keras import keras
 from dlnotes.errors import InputError
 from dlnotes.tuning.folds import divide
+import numpy as np
 
 
 class TrialError(Exception):
@@ -74,10 +75,16 @@ def _values(name, history):
             f"`objective` is {name!r}, which the model does not report. It reports {found}: choose "
             "one of these, or give the metric to `compile`."
         )
-    for epoch, value in enumerate(history[name], 1):
+    if np.size(history[name][0]) != 1:
+        raise InputError(
+            f"`objective` is {name!r}, of which the model reports {np.size(history[name][0])} "
+            "values, one for each class. Give the metric `average='macro'` or the like."
+        )
+    values = [float(np.ravel(value)[0]) for value in history[name]]
+    for epoch, value in enumerate(values, 1):
         if not math.isfinite(value):
             raise TrialError(f"{name} is {value} in epoch {epoch}")
-    return history[name]
+    return values
 
 
 def _reason(error):
