@@ -179,14 +179,28 @@ def _plain(value):
 
 def _command(recipe, arguments):
     """The command line that repeats this run."""
-    words = ["dlnotes", "run", recipe.name]
+    return shlex.join(["dlnotes", *words(recipe.name, recipe, arguments)])
+
+
+def words(name, recipe, arguments):
+    """The words of the command line for a run.
+
+    Args:
+        name: String, the name or path by which the recipe is called.
+        recipe: A `Recipe`.
+        arguments: Dictionary of its options.
+
+    Returns:
+        List of strings, without the program's name.
+    """
+    words = ["run", name]
     for option in recipe.options:
         value = arguments[option.name]
         if option.type is bool:
             words.append(option.flag if value else option.flag.replace("--", "--no-", 1))
         elif value is not None:
             words += [option.flag, str(value)]
-    return shlex.join(words)
+    return words
 
 
 def story(outcome):

@@ -70,8 +70,8 @@ def start(rank=None, addresses=None):
             addresses come from the environment, where `dlnotes run` puts them; without it, this
             process is alone.
         addresses: List of strings `host:port`, a free port for each process, in order of rank; the
-            same list in every process. They are not protected: name addresses that only your own
-            machines reach.
+            same list in every process. Nothing protects them, and TensorFlow listens on all
+            networks of its machine: use machines that only your own ones reach.
 
     Returns:
         A `Process`.
@@ -115,6 +115,8 @@ def _meet(here):
 
     backend = _keras.keras.config.backend()
     if backend == "jax":
+        # Without this the first process would listen on all networks of its machine.
+        os.environ.setdefault("JAX_COORDINATOR_BIND_ADDRESS", here.addresses[0])
         _keras.keras.distribution.initialize(here.addresses[0], here.processes, here.rank)
         return None
     if backend == "tensorflow":

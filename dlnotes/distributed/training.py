@@ -3,10 +3,13 @@
 import sys
 
 from dlnotes._keras import keras
+from dlnotes.callbacks.atomic_checkpoint import AtomicCheckpoint
 from dlnotes.datasets.epoch_batches import EpochBatches
 from dlnotes.distributed.process import process
 from dlnotes.errors import InputError, check_at_least
 import numpy as np
+
+READ_LOGS_ALONE = (AtomicCheckpoint, keras.callbacks.TerminateOnNaN)
 
 _said = set()
 
@@ -312,7 +315,7 @@ def _train(
     own = keras.tree.flatten(callbacks or [])
     if isinstance(batches, EpochBatches) and batches.callback not in own:
         own.insert(0, batches.callback)
-    looking = any(map(_looks_at_batches, own))
+    looking = engine.first_says(any(map(_looks_at_batches, own)))
     verbose = verbose if process().rank == 0 else 0
     called = keras.callbacks.CallbackList(
         own,
@@ -327,6 +330,7 @@ def _train(
     called.on_train_begin()
     backend.take_from_first(model.variables + model.optimizer.variables)
     begin = getattr(model, "_initial_epoch", None) or initial_epoch  # set by BackupAndRestore
+    _check_begin(begin, int(engine.logs_of_first({"begin": begin})["begin"]))
     logs = {}
     for epoch in range(begin, epochs):
         model.reset_metrics()
@@ -340,7 +344,7 @@ def _train(
             if looking:
                 engine.end()
             called.on_train_batch_end(step, logs)
-            if looking and engine.first_says(model.stop_training):
+            if engine.first_says(model.stop_training) if looking else model.stop_training:
                 break
         engine.end()
         logs = _results(model, logs)
@@ -355,6 +359,14 @@ def _train(
         model.optimizer.finalize_variable_values(model.trainable_variables)
     called.on_train_end(logs)
     return model.history
+
+
+def _check_begin(begin, of_first):
+    if begin != of_first:
+        raise InputError(
+            f"Rank {process().rank} would begin with epoch {begin + 1}, but rank 0 with epoch "
+            f"{of_first + 1}: the folder of the checkpoints has to be one that all processes share."
+        )
 
 
 def _evaluate(engine, batches, called):
@@ -380,6 +392,8 @@ def _results(model, logs):
 
 def _looks_at_batches(callback):
     """Whether a callback may read or change the model at each batch."""
-    names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    if isinstance(callback, READ_LOGS_ALONE):
+        return False
     plain = keras.callbacks.Callback
+    names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     return any(getattr(type(callback), name) is not getattr(plain, name) for name in names)
