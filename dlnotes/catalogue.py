@@ -65,6 +65,11 @@ class Recipe:
         return [name.strip() for name in self.fields.get("Covers", "").split(",") if name.strip()]
 
     @property
+    def more_words(self):
+        """Words of the command line beside the recipe's own options."""
+        return ()
+
+    @property
     def results_path(self):
         return self.path.parent / "results" / f"{self.name}.json"
 

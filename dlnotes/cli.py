@@ -288,6 +288,7 @@ def _run(recipe, arguments, processes, coordinator, rank, **options):
     if best is not None:
         from dlnotes.tuning import compare
 
+        arguments = compare.seed_alone(recipe, arguments)
         recipe = compare.tuned(recipe, best)
     with member.together():
         if member.follows():

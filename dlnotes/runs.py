@@ -200,7 +200,7 @@ def words(name, recipe, arguments):
             words.append(option.flag if value else option.flag.replace("--", "--no-", 1))
         elif value is not None:
             words += [option.flag, str(value)]
-    return words
+    return [*words, *recipe.more_words]
 
 
 def story(outcome):

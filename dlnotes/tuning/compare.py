@@ -51,6 +51,11 @@ class Tuned(catalogue.Recipe):
         """The path of `best.json`."""
         return self.fields["best"]
 
+    @property
+    def more_words(self):
+        """The words of the command line that make this recipe of the plain one."""
+        return ("--from", str(self.best_path))
+
 
 def tuned(recipe, path):
     """The recipe with its run replaced by the comparison.
@@ -68,7 +73,30 @@ def tuned(recipe, path):
     path = Path(path)
     read(path, recipe)
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return Tuned(**values | {"fields": recipe.fields | {"best": path}})
+    options = tuple(option for option in recipe.options if option.name == "seed")
+    return Tuned(**values | {"fields": recipe.fields | {"best": path}, "options": options})
+
+
+def seed_alone(recipe, arguments):
+    """The seed among the options of a recipe, which is all that can be given with `--from`.
+
+    Args:
+        recipe: A `catalogue.Recipe`.
+        arguments: Dictionary of its options.
+
+    Returns:
+        Dictionary of the seed.
+
+    Raises:
+        InputError: If another option was given.
+    """
+    given = [o.flag for o in recipe.options if arguments[o.name] != o.default and o.name != "seed"]
+    if given:
+        raise InputError(
+            f"{', '.join(given)} cannot be given with --from: the data and the epochs are those of "
+            "the search. Search again with other ones, or leave out --from."
+        )
+    return {name: value for name, value in arguments.items() if name == "seed"}
 
 
 def read(path, recipe):
