@@ -435,7 +435,7 @@ def test_a_killed_worker_starts_again_and_a_trial_that_kills_three_times_has_fai
     ("source", "message"),
     [
         ("nowhere:task", "`source` is 'nowhere:task', but must be module:function"),
-        ("planted:wrong", "ended 2 times before it had a trial, .* ImportError: no module named"),
+        ("planted:wrong", "ended 2 times before it had a trial, .*ImportError: no module named"),
     ],
 )
 def test_a_worker_that_cannot_start_ends_the_search(source, message, tmp_path, monkeypatch):
