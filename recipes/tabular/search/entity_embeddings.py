@@ -32,7 +32,7 @@ def prepare(categories, *parts):
 
 def fit(hp, most):
     options = {"batch_size": hp.Choice("batch_size", [128, 256, 512])}
-    return options | {"epochs": hp.Int("epochs", min(4, most), most)}
+    return options | {"epochs": hp.Int("epochs", max(1, most // 3), most)}
 
 
 def build(hp, train, most):

@@ -2,12 +2,11 @@
 """
 # What is searched: a sentence encoder and the head on it
 
-Where the sentence vectors come from (the module, frozen or fine-tuned; the same network from nothing or
-from word vectors), the width of a hidden layer between them and the answer, learning rate and batch size.
-Searched for is the accuracy on the validation texts.
+Whether the module is fine-tuned (`trainable`) or stays frozen, the width of a hidden layer between it and
+the answer, learning rate and batch size. Searched for is the accuracy on the validation texts.
 
-`DEFAULTS` is what the recipe uses without a search: the frozen module, no hidden layer (`units` of 0), and
-batches of a tenth of the training texts.
+`DEFAULTS` is what the recipe uses without a search: the module stays frozen, there is no hidden layer
+(`units` of 0), and batches are a tenth of the training texts.
 
 The encoder is made once for the whole search, from texts of which none has a label here and none is for
 choosing or for the test. So nothing has to be fitted in a division.
@@ -25,13 +24,15 @@ import keras
 import numpy as np
 
 STORY = catalogue.story(__file__)
-FROZEN, TUNED, NOTHING, WORDS = "frozen", "fine-tuned", "from nothing", "from word vectors"
-DEFAULTS = {"encoder": FROZEN, "units": 0, "learning_rate": 0.005}
+DEFAULTS = {"trainable": False, "units": 0, "learning_rate": 0.005}
 
 
 # %%
-def make_module(texts, vocabulary, table, seed):
+def make_module(texts, seed):
     """Trains an encoder without labels and returns the folder of the module."""
+    glove = load_vectors(datasets.glove_path())
+    vocabulary = ["", "[UNK]", *glove.words]
+    table, _ = embedding_matrix(glove, vocabulary)
     keras.utils.set_random_seed(seed)
     encoder = STORY.build_encoder(vocabulary, [table])
     STORY.train_encoder(encoder, STORY.halves(texts), [])
@@ -41,13 +42,12 @@ def make_module(texts, vocabulary, table, seed):
     return folder
 
 
-def build(hp, encoders, classes):
-    encoder = encoders[hp.Choice("encoder", [*encoders])]()
-    units = hp.Choice("units", [0, 32, 64, 128])
-    if units:
-        encoder = keras.Sequential([encoder, keras.layers.Dense(units, activation="relu")])
-    rate = hp.Float("learning_rate", 0.0003, 0.03, sampling="log")
-    return STORY.build(encoder, classes, rate)
+def build(hp, handle, classes):
+    encoder = layers.SavedModelLayer(handle, trainable=hp.Boolean("trainable"))
+    if units := hp.Choice("units", [0, 32, 64, 128]):
+        texts, hidden = keras.Input((), dtype="string"), keras.layers.Dense(units, "relu")
+        encoder = keras.Sequential([texts, encoder, hidden])
+    return STORY.build(encoder, classes, hp.Float("learning_rate", 0.0003, 0.03, sampling="log"))
 
 
 # %%
@@ -83,20 +83,10 @@ def task(
     middle = first + (end - first) * 4 // 5
     cuts = first, middle, end
     test, train, validation, _ = map(datasets.Split, np.split(x, cuts), np.split(y, cuts))
-
-    glove = load_vectors(datasets.glove_path())
-    vocabulary = ["", "[UNK]", *glove.words]
-    table, _ = embedding_matrix(glove, vocabulary)
-    handle = handle or make_module(x[end:], vocabulary, table, seed)
-    encoders = {
-        FROZEN: lambda: layers.SavedModelLayer(handle),
-        TUNED: lambda: layers.SavedModelLayer(handle, trainable=True),
-        NOTHING: lambda: STORY.build_encoder(vocabulary),
-        WORDS: lambda: STORY.build_encoder(vocabulary, [table]),
-    }
+    handle = handle or make_module(x[end:], seed)
     size, classes = max(1, len(train.y) // 10), 1 + int(y[first:].max())
     return tuning.Task(
-        lambda hp, train: build(hp, encoders, classes),
+        lambda hp, train: build(hp, handle, classes),
         datasets.Dataset(train, validation, test),
         "val_accuracy",
         epochs,
