@@ -20,7 +20,9 @@ class FixedBatch(keras.layers.Layer):
     batches of 2 come back as 6 predictions. Put this layer right after the `Input` of a stateful
     model, and `fit`, `evaluate` and `predict` say instead what came and what was expected. In
     `fit` on TensorFlow a loss that is compiled for the fixed number of rows can fail first, with a
-    message about shapes: put the layer on the output too, with `static=False`.
+    message about shapes: put the layer on the output too, with `static=False`. On JAX an exception
+    in `evaluate` or `predict`, this one too, leaves a model without its weights: Keras takes them
+    out while a batch runs. Load the model again.
 
     The batch size is the one of the input that the layer is built on, so it follows
     `dlnotes.recurrent.rebatch`. Built on an input of any batch size (`None`), the layer lets
