@@ -19,7 +19,7 @@ NEXT_FIELD = rf"\n(?:{'|'.join(FIELDS)}):"
 RESERVED = (
     *("output", "quiet", "tensorboard", "as_json", "json", "seeds", "best", "resume"),
     *("processes", "coordinator", "rank", "tuner", "trials", "objective", "folds", "repeats"),
-    *("workers", "listen", "limit_hours"),
+    *("workers", "listen", "limit_hours", "again"),
 )
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
 

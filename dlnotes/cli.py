@@ -54,6 +54,9 @@ Listen = Annotated[
 ]
 Hours = Annotated[float | None, typer.Option(help="Stop after so many hours; --resume goes on.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the last search.")]
+Again = Annotated[
+    int | None, typer.Option(min=0, help="Run one trial of the last search again, alone.")
+]
 Processes = Annotated[
     int | None, typer.Option(help="Share every training among so many processes.")
 ]
@@ -306,10 +309,12 @@ def _tell(outcome, as_json):
 
 
 def _tune(
-    recipe, options, quiet, as_json, output, resume, workers, listen, limit_hours, **settings
+    recipe, options, quiet, as_json, output, resume, again, workers, listen, limit_hours, **settings
 ):
     from dlnotes.tuning import command
 
+    if again is not None:
+        return command.again(recipe, again, output)
     return command.tune(
         recipe,
         options,
@@ -354,6 +359,7 @@ TUNE_OPTIONS = {
     "listen": (Listen, None),
     "limit_hours": (Hours, None),
     "resume": (Resume, False),
+    "again": (Again, None),
     "output": (Output, Path("runs")),
     "quiet": (Quiet, False),
     "as_json": (AsJson, False),

@@ -63,6 +63,41 @@ def tune(recipe, options, settings, *, output, quiet, as_json, resume, workers, 
     return 0
 
 
+def again(recipe, number, output):
+    """Runs one trial of the last search again, alone, and says whether its score is the same.
+
+    Args:
+        recipe: A `catalogue.Recipe`.
+        number: Integer, the trial.
+        output: Folder for all runs.
+
+    Returns:
+        Integer, the exit code: 1 if the score is another one.
+    """
+    from dlnotes.tuning import trial
+    from dlnotes.tuning.result import hyperparameters
+
+    folder = last(output / "tune" / recipe.name)
+    about, facts = begun(folder), read(folder / "search.json")
+    trials = {int(name): t for name, t in read(folder / "oracle.json")["trials"].items()}
+    if number not in trials:
+        raise InputError(
+            f"--again {number}: the search {folder} has the trials 0 to {max(trials)}."
+        )
+    score = trials[number]["score"]
+    task = task_of(recipe, typed(recipe, about["options"]), about["settings"]["objective"])
+    hp = hyperparameters(trials[number]["hyperparameters"]["values"])
+    try:
+        found = trial.evaluate(task, hp, seed=facts["seed"], folds=facts["folds"])
+    except trial.TrialError as error:
+        print(f"trial {number} failed: {error}; recorded is {trials[number]['message'] or score}")
+        return score is not None
+    now = found[facts["objective"]]
+    same = "as recorded" if now == score else f"but recorded is {score}"
+    print(f"trial {number}: {facts['objective']} {now}, {same}")
+    return now != score
+
+
 def _in_processes(recipe, about, workers, listen, limit):
     """What runs the trials in several processes, or `None` for this one."""
     if workers is None and not listen and limit is None:
@@ -107,11 +142,15 @@ def filled(given, before, defaults):
 
 def begun(folder):
     """What a search was begun with."""
+    return read(folder / "search.json")["about"]
+
+
+def read(path):
+    """The values of a JSON file of a search."""
     try:
-        about = json.loads((folder / "search.json").read_text(encoding="utf-8"))["about"]
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder / 'search.json'} cannot be read: {error}.") from error
-    return about
+        raise InputError(f"{path} cannot be read: {error}.") from error
 
 
 def new(parent):

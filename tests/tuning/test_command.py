@@ -126,6 +126,22 @@ def test_resume_keeps_the_options_of_the_search_and_takes_more_trials(here, sear
     assert list((here / "runs" / "tune" / "lines").iterdir()) == [searched]
 
 
+def test_a_trial_run_again_alone_has_the_recorded_score(here, searched, capsys):
+    assert cli.execute(["tune", "lines", "--again", "1"]) == 0
+    assert "as recorded" in capsys.readouterr().out
+    state = json.loads((searched / "oracle.json").read_text())
+    score = state["trials"]["0001"]["score"]
+    state["trials"]["0001"]["score"] = 2 * score
+    other = here / "elsewhere" / "tune" / "lines" / "other"
+    other.mkdir(parents=True)
+    (other / "oracle.json").write_text(json.dumps(state))
+    (other / "search.json").write_text((searched / "search.json").read_text())
+    assert cli.execute(["tune", "lines", "--again", "1", "--output", "elsewhere"]) == 1
+    assert f"{score}, but recorded is {2 * score}" in capsys.readouterr().out
+    assert cli.execute(["tune", "lines", "--again", "99"]) == 2
+    assert "has the trials 0 to" in capsys.readouterr().err
+
+
 def test_resume_with_other_data_is_refused(here, searched, capsys):
     assert cli.execute(["tune", "lines", "--resume", "--samples", "17"]) == 2
     assert "the data are others" in capsys.readouterr().err
@@ -171,7 +187,7 @@ def test_a_file_that_is_no_best_of_this_recipe_is_refused(here, tmp_path, capsys
         (["lines", "--objective", "val_f2"], "no direction is known for 'f2'"),
         (["lines", "--tuner", "annealing"], "'annealing' is not one of 'random', 'grid'"),
         (["lines", "--trials", "0"], "'--trials': Input should be greater than or equal to 1"),
-        (["lines", "--resume", "--output", "elsewhere"], "no search to resume in elsewhere"),
+        (["lines", "--resume", "--output", "nowhere"], "no search to resume in nowhere"),
         (["--join"], "requires an argument"),
         ([], "Give the name of a recipe, or the address of a search with --join"),
     ],
