@@ -45,6 +45,7 @@ def join(address, task=None):
     with _connected(address) as client:
         description = client.ask("describe")
         task = task or _task_of_recipe(description["about"])
+        runs.settle()
         _check_same(description, task)
         client.worker = client.ask("join")["worker"]
         client.keep_in_touch()

@@ -188,17 +188,17 @@ class _Local:
 
 
 def environment(threads):
-    """The environment of a worker: its share of the cores, and the modules that are found here."""
+    """The environment of a worker: its share of the cores, and the modules that are found here.
+
+    Numbers of threads that the person has set count as they are.
+    """
     share = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    return (
-        os.environ
-        | dict.fromkeys(share, str(threads))
-        | {
-            "KERAS_BACKEND": keras.config.backend(),
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-            "PYTHONPATH": os.pathsep.join(str(Path(part).resolve()) for part in sys.path),
-        }
-    )
+    own = {
+        "KERAS_BACKEND": keras.config.backend(),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "PYTHONPATH": os.pathsep.join(str(Path(part).resolve()) for part in sys.path),
+    }
+    return dict.fromkeys(share, str(threads)) | os.environ | own
 
 
 def ending(code):

@@ -28,8 +28,8 @@ def task(
         seconds: Float, how long a trial takes at least.
         killed: Integer, number of units with which a trial kills its process.
         raising: Integer, number of units with which a trial raises.
-        marks: Path of a folder: each trial begins by writing a file there, and only its first
-            start is killed. Defaults to none: always.
+        marks: Path of a folder where each trial leaves a file as soon as it begins. Defaults to
+            none.
         shift: Float, added to all inputs, for other data.
         objective: String, the name of what is searched for.
     """
@@ -39,12 +39,10 @@ def task(
         rate = hp.Choice("learning_rate", [0.001, 0.01, 0.05, 0.1])
 
         def before():
+            if marks:
+                (Path(marks) / f"{chosen}-{rate}-{os.getpid()}").touch()
             time.sleep(seconds)
-            mark = Path(marks) / f"{chosen}-{rate}-{os.getpid()}" if marks else None
-            first = marks is None or not list(Path(marks).glob(f"{chosen}-{rate}-*"))
-            if mark:
-                mark.touch()
-            if chosen == killed and first:
+            if chosen == killed:
                 os.kill(os.getpid(), signal.SIGKILL)
             if chosen == raising:
                 raise ValueError(f"{chosen} units are not allowed")

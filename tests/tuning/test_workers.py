@@ -343,8 +343,11 @@ def test_the_end_of_a_process_is_named():
 
 def test_workers_get_their_share_of_the_cores(tmp_path, chosen, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
     local = workers._Local(Chief(chosen, {}), "127.0.0.1:1", 1, 3, tmp_path)
     assert local._environment["TF_NUM_INTRAOP_THREADS"] == "2"
+    assert local._environment["OMP_NUM_THREADS"] == "5"
     assert local._environment["PYTHONPATH"].split(os.pathsep) == [
         str(Path(part).resolve()) for part in sys.path
     ]
@@ -406,7 +409,6 @@ def test_two_workers_find_what_one_process_finds(tuner, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_worker_starts_again_and_a_trial_that_kills_three_times_has_failed(tmp_path):
-    (tmp_path / "marks").mkdir()
     arguments = {"units": 2, "seconds": 0.5, "killed": 2}
     about = {"source": "planted:task", "arguments": arguments}
     run = workers.several(about, 2, limit_seconds=SECONDS)
@@ -478,16 +480,19 @@ def test_without_the_search_its_workers_end(end, tmp_path):
     marks.mkdir()
     environment = os.environ | {"PYTHONPATH": str(HERE)}
     start = {"env": environment, "stderr": subprocess.PIPE, "text": True, "cwd": HERE.parents[1]}
-    with subprocess.Popen([sys.executable, "-c", CHIEF, tmp_path / "s", marks], **start) as chief:
+    with contextlib.ExitStack() as stack:
+        chief = subprocess.Popen([sys.executable, "-c", CHIEF, tmp_path / "s", marks], **start)
+        stack.callback(chief.kill)
         says = next(line for line in chief.stderr if "--join" in line)
         place = says.split("--join")[1].strip()
-        with subprocess.Popen([sys.executable, "-c", JOINED, place, marks], **start) as joined:
-            eventually(lambda: len(list(marks.iterdir())) == 2)
-            (local,) = processes_of(chief.pid)
-            chief.send_signal(end)
-            said = joined.communicate(timeout=SECONDS)[1]
-            chief.communicate(timeout=SECONDS)
-            eventually(lambda: gone(local))
+        joined = subprocess.Popen([sys.executable, "-c", JOINED, place, marks], **start)
+        stack.callback(joined.kill)
+        eventually(lambda: len(list(marks.iterdir())) == 2)
+        (local,) = processes_of(chief.pid)
+        chief.send_signal(end)
+        said = joined.communicate(timeout=SECONDS)[1]
+        chief.communicate(timeout=SECONDS)
+        eventually(lambda: gone(local))
     if end == signal.SIGKILL:
         assert joined.returncode == 2
         assert f"dlnotes: Nothing was heard of the search at {place} for 1 s" in said
