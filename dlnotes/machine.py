@@ -21,9 +21,13 @@ PACKAGES = (
 
 
 def versions():
-    """Versions of Python and of the packages that results depend on, by name."""
+    """Versions of Python and of the packages that results depend on, by name.
+
+    Where another backend than TensorFlow is asked for (`KERAS_BACKEND`), it is among them.
+    """
     found = {"python": platform.python_version()}
-    for name in PACKAGES:
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    for name in dict.fromkeys([*PACKAGES, backend]):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+from dlnotes.machine import versions
 import pytest
 
 from conftest import NOT_CORE, NOT_ON_JAX
@@ -20,6 +21,13 @@ def test_the_documentation_gives_every_reason():
 
 def test_what_is_left_out_on_jax_exists():
     assert [name for name in NOT_CORE.split() if not (TESTS / name).exists()] == []
+
+
+def test_a_result_names_its_backend(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert "jax" in versions()
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert "jax" not in versions()
 
 
 @pytest.mark.slow
