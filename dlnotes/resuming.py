@@ -74,7 +74,7 @@ class Unfinished:
     @contextlib.contextmanager
     def _locked(self):
         try:
-            with filelock.FileLock(_lock(self.part), timeout=0):
+            with filelock.FileLock(_lock(self.part), timeout=1):
                 yield
         except filelock.Timeout as error:
             raise InputError(f"The run {self.folder} is under way in another process.") from error
