@@ -93,8 +93,7 @@ def several(about, workers=2, *, listen=None, limit_seconds=None):
         if chief.error:
             raise chief.error
         if not in_time:
-            done = sum(t.status in ("COMPLETED", "FAILED") for t in oracle.trials.values())
-            say(f"The time is up: {done} of {oracle.limit} trials have ended. `resume` goes on.")
+            _say_how_far(oracle)
 
     return run
 
@@ -119,6 +118,15 @@ def _supervise(chief, team, deadline):
         if time.monotonic() > deadline:
             return False
     return True
+
+
+def _say_how_far(oracle):
+    """Says how far a search has come whose time is up."""
+    ended = [t for t in oracle.trials.values() if t.status in ("COMPLETED", "FAILED")]
+    text = f"The time is up: {len(ended)} of {oracle.limit} trials have ended. `resume` goes on."
+    if not any(trial.status == "COMPLETED" for trial in ended):
+        raise InputError(text)
+    say(text)
 
 
 def _farewell(chief, team):

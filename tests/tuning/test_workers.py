@@ -19,6 +19,7 @@ from dlnotes.tuning import worker, workers
 from dlnotes.tuning.chief import LOSSES, SERVICE, Chief
 from dlnotes.tuning.oracles import NAMES, oracle
 from dlnotes.tuning.search import declared
+from dlnotes.tuning.trial import evaluate
 import grpc
 import planted
 import pytest
@@ -209,15 +210,16 @@ def test_a_silent_worker_is_noticed(chosen):
 
 def opened(task, folder, about, **facts):
     """A search as `tuning.search` begins it, ready to be joined."""
-    captured = []
-    tuning_search = {"folder": folder, "trials": 2, "about": about}
+    chosen = []
+
+    def run(task, oracle, **_):
+        chosen.append(oracle)
+
     with contextlib.suppress(InputError):
-        tuning.search(
-            task, run=lambda task, chooser, **_: captured.append(chooser), **tuning_search
-        )
+        tuning.search(task, run=run, trials=2, folder=folder, about=about)
     written = json.loads((folder / "search.json").read_text())
     here = {"backend": worker.keras.config.backend(), "about": about}
-    return Chief(captured[0], written | here | facts)
+    return Chief(chosen[0], written | here | facts)
 
 
 def test_who_joins_with_the_same_task_works_until_the_end(tmp_path):
@@ -226,9 +228,9 @@ def test_who_joins_with_the_same_task_works_until_the_end(tmp_path):
         assert workers.join(f"127.0.0.1:{port}", planted.task()) == 0
         assert chief.all_ended()
         assert chief.all_told()
-    scores = [trial.score for trial in chief._oracle.trials.values()]
-    alone = tuning.search(planted.task(), trials=2, repeats=0, folder=tmp_path / "alone")
-    assert sorted(scores) == pytest.approx(sorted(t["score"] for t in alone.trials), rel=1e-6)
+    for ran in chief._oracle.trials.values():
+        alone = evaluate(planted.task(), ran.hyperparameters)["val_loss"]
+        assert ran.score == pytest.approx(alone, rel=1e-6)
 
 
 def test_who_would_search_something_else_is_refused(tmp_path):
@@ -303,25 +305,32 @@ def test_what_cannot_be_is_refused_at_once(arguments, message):
         workers.several(arguments.pop("about", {}), **arguments)
 
 
+def run_directly(oracle, about, workers_here, **options):
+    """Runs the trials of a search that has been opened."""
+    workers.several(about, workers_here, **options)(None, oracle, seed=0, folds=None, lines=None)
+
+
 def test_the_time_limit_ends_a_search_that_goes_on_later(tmp_path, capfd):
-    arguments = {"trials": 2, "repeats": 0, "folder": tmp_path / "s"}
-    run = workers.several({}, 0, listen="0.0.0.0:0", limit_seconds=0.2)
-    with pytest.raises(InputError, match="no trial was run"):
-        tuning.search(planted.task(), run=run, **arguments)
+    limited = {"listen": "0.0.0.0:0", "limit_seconds": 0.2}
+    oracle = opened(planted.task(), tmp_path / "s", {})._oracle
+    with pytest.raises(InputError, match="The time is up: 0 of 2 trials have ended"):
+        run_directly(oracle, {}, 0, **limited)
+    oracle.finish(oracle.create_trial("1"), {"val_loss": 1.0})
+    running = oracle.create_trial("1")
+    capfd.readouterr()
+    run_directly(oracle, {}, 0, **limited)
     said = capfd.readouterr().err
     assert said.count("without password and without encryption") == 1
     assert "ssh -N -L" in said
-    assert "The time is up: 0 of 2 trials have ended" in said
-    found = tuning.search(planted.task(), resume=True, **arguments)
-    assert [t["status"] for t in found.trials] == ["COMPLETED"] * 2
+    assert "The time is up: 1 of 2 trials have ended" in said
+    assert chooser(tmp_path / "s", limit=2).create_trial("2").trial_id == running.trial_id
 
 
 def test_a_finished_search_starts_no_worker(tmp_path):
-    arguments = {"trials": 2, "repeats": 0, "folder": tmp_path / "s"}
-    first = tuning.search(planted.task(), **arguments)
-    run = workers.several({"source": "nowhere:task"}, 2)
-    again = tuning.search(planted.task(), run=run, resume=True, **arguments)
-    assert again.trials == first.trials
+    oracle = opened(planted.task(), tmp_path / "s", {})._oracle
+    for _ in range(2):
+        oracle.finish(oracle.create_trial("1"), {"val_loss": 1.0})
+    run_directly(oracle, {"source": "nowhere:task"}, 2)
     assert not (tmp_path / "s" / "workers").exists()
 
 
