@@ -182,7 +182,7 @@ class _Client:
         failing = None
         while True:
             try:
-                goes_on = json.loads(beat(request, timeout=BEAT_SECONDS))["go_on"]
+                goes_on = json.loads(beat(request, timeout=PATIENCE_SECONDS / 2))["go_on"]
                 failing = None
             except grpc.RpcError as error:
                 if error.code() == grpc.StatusCode.FAILED_PRECONDITION:

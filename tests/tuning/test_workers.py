@@ -473,7 +473,7 @@ import planted
 from dlnotes.tuning import worker, workers
 from dlnotes import cli
 
-worker.PATIENCE_SECONDS = 1
+worker.PATIENCE_SECONDS = 5
 place, marks = sys.argv[1:]
 try:
     workers.join(place, planted.task(seconds=600, marks=marks))
@@ -504,7 +504,7 @@ def test_without_the_search_its_workers_end(end, tmp_path):
         eventually(lambda: gone(local))
     if end == signal.SIGKILL:
         assert joined.returncode == 2
-        assert f"dlnotes: Nothing was heard of the search at {place} for 1 s" in said
+        assert f"dlnotes: Nothing was heard of the search at {place} for 5 s" in said
     else:
         assert joined.returncode == 0
     assert "Traceback" not in said
