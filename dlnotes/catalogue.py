@@ -16,11 +16,12 @@ from dlnotes.errors import InputError
 FIELDS = ("Data", "Uses", "Notes", "Paper", "Covers")
 QUESTIONS = ("Question", "Use it", "Do not use it")
 NEXT_FIELD = rf"\n(?:{'|'.join(FIELDS)}):"
-RESERVED = (
-    *("output", "quiet", "tensorboard", "as_json", "json", "seeds", "best", "resume"),
-    *("processes", "coordinator", "rank", "tuner", "trials", "objective", "folds", "repeats"),
-    *("workers", "listen", "limit_hours", "again"),
-)
+OF_RUN = ("tensorboard", "seeds", "best", "processes", "coordinator", "rank")
+OF_TASK = ("tuner", "trials", "objective", "folds", "repeats", "again", "workers", "listen")
+RESERVED = {
+    "run": ("output", "quiet", "as_json", "json", "resume", *OF_RUN),
+    "task": ("output", "quiet", "as_json", "json", "resume", "limit_hours", *OF_TASK),
+}
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "Path": Path, "pathlib.Path": Path}
 
 
@@ -179,17 +180,20 @@ def _field(name, header):
     return " ".join(found[1].split()) if found else ""
 
 
-def _options(run, path):
-    helps = _argument_helps(ast.get_docstring(run) or "")
-    arguments = run.args.posonlyargs + run.args.args + run.args.kwonlyargs
-    defaults = [None] * (len(run.args.posonlyargs + run.args.args) - len(run.args.defaults))
-    defaults += run.args.defaults + run.args.kw_defaults
+def _options(function, path):
+    helps = _argument_helps(ast.get_docstring(function) or "")
+    arguments = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    defaults = [None] * (
+        len(function.args.posonlyargs + function.args.args) - len(function.args.defaults)
+    )
+    defaults += function.args.defaults + function.args.kw_defaults
     for argument, default in zip(arguments, defaults, strict=True):
-        where = f"{path}, line {argument.lineno}: the option `{argument.arg}` of `run`"
+        where = f"{path}, line {argument.lineno}: the option `{argument.arg}` of `{function.name}`"
         if default is None:
             raise InputError(f"{where} has no default. Every option needs one.")
-        if argument.arg in RESERVED:
-            raise InputError(f"{where} has a name that `dlnotes run` uses itself. Rename it.")
+        if argument.arg in RESERVED[function.name]:
+            verb = {"run": "run", "task": "tune"}[function.name]
+            raise InputError(f"{where} has a name that `dlnotes {verb}` uses itself. Rename it.")
         kind, choices, optional = _type(argument.annotation, where)
         yield Option(
             name=argument.arg,

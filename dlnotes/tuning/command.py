@@ -117,7 +117,7 @@ def task_of(recipe, options, objective=None):
     from dlnotes import tuning
 
     task = recipe.load_search().task(**options)
-    if objective is None:
+    if objective in (None, task.objective.name):
         return task
     return dataclasses.replace(task, objective=tuning.objective(objective))
 

@@ -144,8 +144,6 @@ def _train(task, values, report, variant, seed):
         restore_best_weights=True,
     )
     watch = report.watch(variant, seed=seed)
-    callbacks = [*arguments.pop("callbacks", []), best, watch]
-    model.fit(
-        **trial.named(train), validation_data=tuple(validation), callbacks=callbacks, **arguments
-    )
-    return result.scores(model, test, arguments.get("batch_size"))
+    options = arguments | {"callbacks": [*arguments.get("callbacks", []), best, watch]}
+    model.fit(**trial.named(train), validation_data=tuple(validation), **options)
+    return result.scores(model, test, arguments)

@@ -154,12 +154,13 @@ def refit(task, values, epochs, seed):
     callbacks = arguments.pop("callbacks", [])
     arguments["callbacks"] = [c for c in callbacks if not isinstance(c, NEEDS_VALIDATION)]
     model.fit(**trial.named(train), **arguments)
-    return model, scores(model, test, arguments.get("batch_size"))
+    return model, scores(model, test, arguments)
 
 
-def scores(model, part, batch_size=None):
-    """What `evaluate` gives, as plain numbers by name."""
-    found = model.evaluate(**trial.named(part), batch_size=batch_size, return_dict=True, verbose=0)
+def scores(model, part, arguments):
+    """What `evaluate` gives, as plain numbers by name, with what `fit` was given."""
+    options = {name: arguments.get(name) for name in ("batch_size", "callbacks")}
+    found = model.evaluate(**trial.named(part), **options, return_dict=True, verbose=0)
     numbers = {}
     for name, value in found.items():
         values = np.ravel(value)
