@@ -1,8 +1,10 @@
 """How a process learns which one of a training it is, and meets the others."""
 
+import contextlib
 from dataclasses import dataclass
 import json
 import os
+import sys
 
 from dlnotes.errors import InputError
 
@@ -117,7 +119,9 @@ def _meet(here):
     if backend == "jax":
         # Without this the first process would listen on all networks of its machine.
         os.environ.setdefault("JAX_COORDINATOR_BIND_ADDRESS", here.addresses[0])
-        _keras.keras.distribution.initialize(here.addresses[0], here.processes, here.rank)
+        with _without_output(), _keras._only_warnings_that_matter():
+            _keras.keras.distribution.initialize(here.addresses[0], here.processes, here.rank)
+            _keras.keras.distribution.list_devices()
         return None
     if backend == "tensorflow":
         import tensorflow as tf
@@ -128,3 +132,17 @@ def _meet(here):
         f"Several processes train together on the backends TensorFlow and JAX, but KERAS_BACKEND "
         f"is {backend!r}."
     )
+
+
+@contextlib.contextmanager
+def _without_output():
+    """Drops what is printed inside the block: C++ code greets the others on standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
