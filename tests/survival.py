@@ -94,8 +94,9 @@ def mark_writes(folder):
 
     def marking(place, state, arrays, keep):
         mark(folder, f"writing {state['epoch']} {digest(arrays[: len(state['variables'])])}")
+        begin = time.monotonic()
         path = write(place, state, arrays, keep)
-        mark(folder, "written")
+        mark(folder, f"written {time.monotonic() - begin}")
         return path
 
     files.write = marking
@@ -124,6 +125,7 @@ def train(folder):
     """The program that is killed: dropout, shuffling, states, statistics, patience."""
     folder = Path(folder)
     from dlnotes.callbacks import AtomicCheckpoint, ResetStates
+    from dlnotes.layers import StatefulLSTM
     import keras
     import numpy as np
 
@@ -132,7 +134,7 @@ def train(folder):
     x = rng.normal(size=(160, 6, 3)).astype("float32")
     y = x[:, :, 0].sum(axis=1, keepdims=True)
     inputs = keras.Input(batch_shape=(8, 6, 3))
-    hidden = keras.layers.LSTM(16, stateful=True, dropout=0.2)(inputs)
+    hidden = StatefulLSTM(16, dropout=0.2)(inputs)
     hidden = keras.layers.Dropout(0.3)(keras.layers.BatchNormalization()(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
@@ -295,8 +297,9 @@ def save(folder, by_keras):
 
         def marking(*arguments, **keywords):
             mark(folder, "writing")
+            begin = time.monotonic()
             plain(*arguments, **keywords)
-            mark(folder, "written")
+            mark(folder, f"written {time.monotonic() - begin}")
 
         checkpoint._save_model = marking
     else:
@@ -323,6 +326,11 @@ def is_whole(folder, marks, by_keras):
     return f"writing {state['epoch']} {written}" in marks
 
 
+def writes(child):
+    """The seconds that each finished write of a program took."""
+    return [float(line.split()[1]) for line in child.marks() if line.startswith("written")]
+
+
 def saving(times, seed, keras=False):
     """Kills a program while it writes a checkpoint; an older or the new one must be whole."""
     draw, lost, places = random.Random(seed), 0, []
@@ -330,17 +338,10 @@ def saving(times, seed, keras=False):
         for number in range(times):
             folder = Path(temporary, str(number))
             child = Child(script("save", folder, *["--keras"] * keras), folder)
-            kept = []
-
-            def written(n, child=child):
-                return sum(m == "written" for m in child.marks()) >= n
-
-            for n in (1, 2):
-                child.wait_until(lambda n=n: written(n))
-                kept.append(time.monotonic())
-            between = kept[1] - kept[0]
+            wanted = draw.randint(1, 4)
+            child.wait_until(lambda child=child, n=wanted: len(writes(child)) >= n)
             child.wait_until(lambda child=child: child.marks()[-1].startswith("writing"))
-            time.sleep(draw.uniform(0, between))
+            time.sleep(draw.uniform(0, writes(child)[-1]))
             if not child.kill():
                 raise RuntimeError(Path(child.output.name).read_text()[-2000:])
             marks = child.marks()

@@ -6,6 +6,7 @@ import resource
 
 from dlnotes.callbacks import AtomicCheckpoint, EpochMetric, ResetStates, _plain
 from dlnotes.errors import InputError, TrainingError
+from dlnotes.layers import StatefulLSTM
 import keras
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def full(folder, epochs, fail_at=None, eagerly=False):
     """A training with all that can differ after an interruption."""
     keras.utils.set_random_seed(1)
     inputs = keras.Input(batch_shape=(4, 4, 2))
-    hidden = keras.layers.LSTM(3, stateful=True)(inputs)
+    hidden = StatefulLSTM(3)(inputs)
     hidden = keras.layers.Dropout(0.4)(keras.layers.BatchNormalization()(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=eagerly)
