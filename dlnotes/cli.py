@@ -48,7 +48,9 @@ Repeats = Annotated[
     int | None,
     typer.Option(min=0, help="Train the best three again with so many seeds (default 2)."),
 ]
-Workers = Annotated[int | None, typer.Option(min=0, help="Search in so many processes.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Search in so many processes (default 1).")
+]
 Listen = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Let workers of other machines come here.")
 ]
@@ -266,14 +268,13 @@ def tune_help(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Work for a search on another machine."),
     ] = None,
-    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ):
     """Search a recipe's hyper-parameters: `dlnotes tune RECIPE --help` shows its options."""
     if join is None:
         raise InputError("Give the name of a recipe, or the address of a search with --join.")
     from dlnotes.tuning import workers
 
-    raise typer.Exit(workers.join(join, worker))
+    raise typer.Exit(workers.join(join))
 
 
 @app.command("record")

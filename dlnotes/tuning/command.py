@@ -24,7 +24,8 @@ def tune(recipe, options, settings, *, output, quiet, as_json, resume, workers, 
         quiet: Boolean, whether to print nothing while it runs.
         as_json: Boolean, whether to print what was found as JSON.
         resume: Boolean, whether to go on with the last search of this recipe.
-        workers: Integer, number of processes on this machine, or `None` to search in this one.
+        workers: Integer, number of processes on this machine beside this one; `0` to search in
+            this one; `None` for one, or for none where others can join.
         listen: String, address to which workers of other machines may come, or `None`.
         limit: Float, hours after which the search stops, or `None`.
 
@@ -99,14 +100,16 @@ def again(recipe, number, output):
 
 
 def _in_processes(recipe, about, workers, listen, limit):
-    """What runs the trials in several processes, or `None` for this one."""
-    if workers is None and not listen and limit is None:
+    """What runs the trials in other processes, or `None` for this one."""
+    if workers is None:
+        workers = 0 if listen else 1
+    if not workers and not listen and limit is None:
         return None
     from dlnotes.tuning import workers as processes
 
     return processes.several(
         about | {"path": str(recipe.path)},
-        workers if workers is not None else 0 if listen else 1,
+        workers,
         listen=listen,
         limit_seconds=limit and 3600 * limit,
     )

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import json
+import math
 import os
 import sys
 import threading
@@ -16,11 +17,14 @@ from dlnotes.tuning.chief import SERVICE
 from dlnotes.tuning.search import declared, run_trials
 from dlnotes.tuning.task import digest
 import grpc
+import keras_tuner
 from keras_tuner.engine.trial import Trial
 from keras_tuner.src import protos
 
 BEAT_SECONDS = 2
 PATIENCE_SECONDS = 20
+TRIALS_EACH = 20
+FRESH = 75
 SAME = ("dlnotes", "keras", "tensorflow", "keras-tuner", "numpy")
 PERSON_CAN_MEND = 2
 
@@ -67,7 +71,9 @@ def main(address, worker, parent):
         except InputError as error:
             client.ask("leave", worker=worker, reason=str(error))
             raise
+        client.left = TRIALS_EACH
         _work(client, description, task)
+    sys.exit(0 if client.left else FRESH)
 
 
 def _work(client, description, task):
@@ -151,14 +157,18 @@ class _Client:
 
     def __init__(self, channel, address):
         self.worker = self.parent = None
+        self.left = math.inf
         self._address, self._channel, self._busy = address, channel, False
         self._create = protos.get_service_grpc().OracleStub(channel).CreateTrial
 
     def create_trial(self, worker):
-        """The next trial, by keras-tuner's protocol."""
+        """The next trial, by keras-tuner's protocol, or none where it is time for a new process."""
+        if not self.left:
+            return Trial(keras_tuner.HyperParameters(), status="STOPPED")
         request = protos.get_service().CreateTrialRequest(tuner_id=worker)
         trial = Trial.from_proto(self._patiently(self._create, request).trial)
         self._busy = trial.status == "RUNNING"
+        self.left -= self._busy
         return trial
 
     def finish(self, trial, numbers=None, reason=None):

@@ -14,7 +14,7 @@ from dlnotes._keras import keras
 from dlnotes.errors import InputError, check_at_least
 from dlnotes.machine import versions
 from dlnotes.tuning.chief import Chief
-from dlnotes.tuning.worker import join
+from dlnotes.tuning.worker import FRESH, join
 
 __all__ = ["join", "several"]
 
@@ -29,7 +29,8 @@ def several(about, workers=2, *, listen=None, limit_seconds=None):
     This process keeps the oracle and starts the workers, each with its share of the cores. One
     that ends is started again, and its trial is given out once more; a trial whose process ends
     three times has failed, and the search goes on. Nothing is left running when the search ends,
-    is interrupted or is killed.
+    is interrupted or is killed. After twenty trials a worker makes room for a new one: TensorFlow
+    keeps a few megabytes of every model that was ever trained.
 
     Args:
         about: Dictionary by which a worker makes the task for itself: `{"source":
@@ -181,6 +182,10 @@ class _Local:
         """Starts the process again if it has ended, unless that leads nowhere."""
         code = self._process.poll()
         if code is None or self._chief.ended.is_set():
+            return
+        if code == FRESH:
+            self._chief.forget(self.name, starts_again=True)
+            self._start()
             return
         had_a_trial = self._chief.lost(self.name, self._how or ending(code))
         self._fruitless = 0 if had_a_trial else self._fruitless + 1

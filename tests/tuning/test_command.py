@@ -107,7 +107,7 @@ def searched(place):
 
 
 def test_a_search_says_what_it_found_and_where(here, searched, capsys):
-    assert cli.execute(["tune", "lines", "--resume"]) == 0
+    assert cli.execute(["tune", "lines", "--resume", "--workers", "0"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("trial  val_mae")
     for words in (
@@ -118,7 +118,9 @@ def test_a_search_says_what_it_found_and_where(here, searched, capsys):
 
 
 def test_resume_keeps_the_options_of_the_search_and_takes_more_trials(here, searched, capsys):
-    assert cli.execute(["tune", "lines", "--resume", "--trials", "3", "--json"]) == 0
+    assert (
+        cli.execute(["tune", "lines", "--resume", "--trials", "3", "--json", "--workers", "0"]) == 0
+    )
     facts = json.loads(capsys.readouterr().out)
     assert facts["options"] == {"samples": 16, "seed": 0}
     assert facts["settings"]["trials"] == 3
