@@ -31,3 +31,29 @@ def check_at_least(minimum, **arguments):
     for name, value in arguments.items():
         if value < minimum:
             raise InputError(f"`{name}` is {value}, but must be at least {minimum}.")
+
+
+def check_backend(needed, what):
+    """Refuses another Keras backend than the one that something needs.
+
+    Args:
+        needed: String, the backend: `"tensorflow"`, `"jax"` or `"torch"`.
+        what: String, what needs it; begins the sentence.
+
+    Raises:
+        InputError: On another backend.
+
+    Example:
+
+    >>> from dlnotes.errors import check_backend
+    >>> import keras
+    >>> check_backend(keras.config.backend(), "This")
+    """
+    import keras
+
+    backend = keras.config.backend()
+    if backend != needed:
+        raise InputError(
+            f"{what} needs the backend {needed!r}, but KERAS_BACKEND is {backend!r}: set "
+            f"KERAS_BACKEND={needed} before Keras is imported."
+        )

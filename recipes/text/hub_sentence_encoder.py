@@ -197,6 +197,7 @@ def run(
     """
     errors.check_at_least(1, epochs=epochs)
     errors.check_at_least(100, samples=samples)
+    errors.check_backend("tensorflow", "A TensorFlow module")
     rows = datasets.read_texts(csv, text, label) if csv else datasets.glosses()
     rows = rows.sample(frac=1, random_state=seed)[:samples]
     texts, labels = strings(rows["text"]), np.unique(rows["label"], return_inverse=True)[1]
