@@ -225,7 +225,7 @@ def run_result(output):
     values = []
     for path in sorted(folder.glob("models/*.keras")):
         model = saving.load_model(path)
-        values += [np.array(v.value) for v in [*model.variables, *model.optimizer.variables]]
+        values += [np.array(v.value) for v in [*model.weights, *model.optimizer.variables]]
     report = json.loads((folder / "report.json").read_text())
     times = {"started", "seconds"}
     facts = {name: value for name, value in report.items() if name not in times}

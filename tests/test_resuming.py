@@ -102,7 +102,7 @@ def result(output):
     values = []
     for path in sorted(folder.glob("models/*.keras")):
         model = saving.load_model(path)
-        values += [np.array(v.value) for v in [*model.variables, *model.optimizer.variables]]
+        values += [np.array(v.value) for v in [*model.weights, *model.optimizer.variables]]
     assert not (folder / "checkpoints").exists() and not (folder / "run.json").exists()
     return report, (folder / "history.csv").read_text(), values
 
