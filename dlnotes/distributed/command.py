@@ -61,7 +61,7 @@ def resume(name, recipe, options, processes, coordinator, rank):
     if rank in (None, 0):
         resuming.reopen(found)
     return launcher.launch(
-        _words(found.recipe, found.arguments, found.recipe.fields.get("best")),
+        _words(found.recipe, found.arguments),
         processes,
         coordinator,
         rank,
@@ -72,7 +72,7 @@ def resume(name, recipe, options, processes, coordinator, rank):
     )
 
 
-def _words(recipe, arguments, best):
+def _words(recipe, arguments, best=None):
     source = ["--from", str(best)] if best else []
     return [*runs.words(str(recipe.path), recipe, arguments), *source]
 
