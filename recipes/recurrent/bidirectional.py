@@ -144,7 +144,7 @@ def show_traps(report, x, seed):
     states = keras.ops.tanh(both(keras.layers.Masking()(inputs)))
     lost, passed = (keras.Model(inputs, second(states, mask=m)) for m in (None, mask))
     longer = np.pad(x[:4], ((0, 0), (0, 10), (0, 0)))
-    moved = [np.abs(model(longer).numpy() - model(x[:4]).numpy()).max() for model in (lost, passed)]
+    moved = [float(np.abs(model(longer) - model(x[:4])).max()) for model in (lost, passed)]
     report.trap(
         "A mask that dies between two layers, when there are ten more steps of padding",
         plain=f"outputs move by up to {moved[0]:.2g}",
