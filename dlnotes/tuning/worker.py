@@ -23,7 +23,6 @@ from keras_tuner.src import protos
 
 BEAT_SECONDS = 2
 PATIENCE_SECONDS = 20
-TRIALS_EACH = 20
 FRESH = 75
 SAME = ("dlnotes", "keras", "tensorflow", "keras-tuner", "numpy")
 PERSON_CAN_MEND = 2
@@ -59,8 +58,8 @@ def join(address, task=None):
     return 0
 
 
-def main(address, worker, parent):
-    """Works for the search that has started this process."""
+def main(worker, address, parent, trials):
+    """Works for the search that has started this process, for so many trials."""
     with _connected(address) as client:
         client.worker, client.parent = worker, int(parent)
         client.keep_in_touch()
@@ -71,7 +70,7 @@ def main(address, worker, parent):
         except InputError as error:
             client.ask("leave", worker=worker, reason=str(error))
             raise
-        client.left = TRIALS_EACH
+        client.left = int(trials)
         _work(client, description, task)
     sys.exit(0 if client.left else FRESH)
 

@@ -23,14 +23,13 @@ FRUITLESS = 5
 FAREWELL_SECONDS = 3
 
 
-def several(about, workers=2, *, listen=None, limit_seconds=None):
+def several(about, workers=2, *, listen=None, limit_seconds=None, trials_each=20):
     """Lets a search run its trials in several processes: `tuning.search(..., run=several(...))`.
 
     This process keeps the oracle and starts the workers, each with its share of the cores. One
     that ends is started again, and its trial is given out once more; a trial whose process ends
     three times has failed, and the search goes on. Nothing is left running when the search ends,
-    is interrupted or is killed. After twenty trials a worker makes room for a new one: TensorFlow
-    keeps a few megabytes of every model that was ever trained.
+    is interrupted or is killed.
 
     Args:
         about: Dictionary by which a worker makes the task for itself: `{"source":
@@ -43,6 +42,8 @@ def several(about, workers=2, *, listen=None, limit_seconds=None):
             no encryption. Defaults to `None`: none may come.
         limit_seconds: Float, time after which the search stops; trials that have ended are kept,
             and `resume` goes on. Defaults to `None`: no limit.
+        trials_each: Integer, trials after which a worker makes room for a new process: TensorFlow
+            keeps a few megabytes of every model that was ever trained. Defaults to `20`.
 
     Returns:
         A function that `tuning.search` takes as `run`.
@@ -57,6 +58,7 @@ def several(about, workers=2, *, listen=None, limit_seconds=None):
     >>> run = workers.several({"source": "my_module:task", "arguments": {"epochs": 5}}, workers=2)
     """
     check_at_least(0, workers=workers)
+    check_at_least(1, trials_each=trials_each)
     if limit_seconds is not None and limit_seconds <= 0:
         raise InputError(f"`limit_seconds` is {limit_seconds}, but must be above 0.")
     if not workers and listen is None:
@@ -82,8 +84,9 @@ def several(about, workers=2, *, listen=None, limit_seconds=None):
             if listen:
                 say(invitation(host, bound))
             near = "127.0.0.1" if _is_everywhere(host) else host
+            words = [f"{near}:{bound}", str(os.getpid()), str(trials_each)]
             team = [
-                stack.enter_context(_Local(chief, f"{near}:{bound}", number, workers, folder))
+                stack.enter_context(_Local(chief, number, workers, folder, words))
                 for number in range(1, workers + 1)
             ]
             try:
@@ -141,8 +144,8 @@ def _farewell(chief, team):
 class _Local:
     """A worker on this machine: a process that is started again when it ends."""
 
-    def __init__(self, chief, place, number, workers, folder):
-        self._chief, self._number, self._place = chief, number, place
+    def __init__(self, chief, number, workers, folder, words):
+        self._chief, self._number, self._words = chief, number, words
         self.name = chief.admit()
         self._environment = environment(max(1, (os.cpu_count() or 1) // workers))
         self._log = folder / "workers" / f"{number}.log"
@@ -162,10 +165,10 @@ class _Local:
         self._process.wait()
 
     def _start(self):
-        words = [sys.executable, "-m", "dlnotes.tuning.worker", self._place, self.name]
+        words = [sys.executable, "-m", "dlnotes.tuning.worker", self.name, *self._words]
         with self._log.open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
-                [*words, str(os.getpid())],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,5 +1,6 @@
 """Searches in several processes: each trial once, whoever dies."""
 
+from collections import Counter
 from concurrent import futures
 import contextlib
 import json
@@ -354,7 +355,7 @@ def test_workers_get_their_share_of_the_cores(tmp_path, chosen, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
-    local = workers._Local(Chief(chosen, {}), "127.0.0.1:1", 1, 3, tmp_path)
+    local = workers._Local(Chief(chosen, {}), 1, 3, tmp_path, ["127.0.0.1:1"])
     assert local._environment["TF_NUM_INTRAOP_THREADS"] == "2"
     assert local._environment["OMP_NUM_THREADS"] == "5"
     assert local._environment["PYTHONPATH"].split(os.pathsep) == [
@@ -414,6 +415,20 @@ def test_two_workers_find_what_one_process_finds(tuner, tmp_path):
     for values, (status, loss) in one.items():
         assert two[values][0] == status == "COMPLETED"
         assert two[values][1] == pytest.approx(loss, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_worker_makes_room_for_a_new_one_after_some_trials(tmp_path):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    arguments = {"units": 2, "marks": str(marks)}
+    about = {"source": "planted:task", "arguments": arguments}
+    run = workers.several(about, 1, limit_seconds=SECONDS, trials_each=2)
+    found = searched(tmp_path / "s", arguments, run, tuner="grid", trials=3)
+    assert [t["status"] for t in found.trials] == ["COMPLETED"] * 3
+    processes = [path.name.rpartition("-")[2] for path in marks.iterdir()]
+    of_workers = Counter(name for name in processes if int(name) != os.getpid())
+    assert sorted(of_workers.values()) == [1, 2]
 
 
 @pytest.mark.slow
