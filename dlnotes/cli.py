@@ -222,6 +222,8 @@ def show(
         print(f"{name + ':':<15}{text}")
     if numbers:
         print(f"{'Claims:':<15}{verdicts.counted(numbers)} (`dlnotes check {found.name}`)")
+    if found.search_path.is_file():
+        print(f"{'Search:':<15}`dlnotes tune {found.name}`")
     print(f"{'File:':<15}{found.path}\n\nOptions of `dlnotes run {found.name}`:")
     width = max(len(option.flag) for option in found.options)
     for option in found.options:

@@ -249,11 +249,17 @@ def _head(entry):
             advice,
             f"**Claims of the notes** {badges(entry.judged)} "
             f"[all with their checks](#claims-of-{recipe.name})",
-            fenced(f"dlnotes run {recipe.name}", "sh"),
+            fenced(_commands(recipe), "sh"),
             f"{{download}}`Download the notebook <{download}>`",
             "\n".join(facts),
         ]
     )
+
+
+def _commands(recipe):
+    """The commands for a recipe: to run it, and to search its hyper-parameters."""
+    verbs = ["run", "tune"] if recipe.search_path.is_file() else ["run"]
+    return "\n".join(f"dlnotes {verb} {recipe.name}" for verb in verbs)
 
 
 def _uses(text):
