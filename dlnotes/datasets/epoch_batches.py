@@ -8,10 +8,11 @@ import numpy as np
 class EpochBatches(keras.utils.PyDataset):
     """Arrays in batches, shuffled anew in each epoch by seed and epoch number alone.
 
-    Keras shuffles with a generator that moves on with every draw, so a training that goes on after
-    an interruption, or in several processes, sees other batches than one in a single piece. Here
-    epoch 7 has the same order in every process, on every backend, whether or not the six before
-    it were run.
+    Keras shuffles arrays once where a seed was set on TensorFlow: `fit` then gives every epoch the
+    same order. Elsewhere it shuffles with a generator that moves on with every draw, so a training
+    that goes on after an interruption, or in several processes, sees other batches than one in a
+    single piece. Here epoch 7 has an order of its own, the same in every process, on every backend,
+    whether or not the six before it were run.
 
     Pass `shuffle=False`, or Keras shuffles the batches once more, and `batches.callback`, which
     tells the number of the epoch. Both are checked.

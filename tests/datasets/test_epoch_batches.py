@@ -166,3 +166,24 @@ def test_impossible_arguments_are_named(arguments, message):
 def test_no_rows_are_refused():
     with pytest.raises(InputError, match="at least one, but have 0"):
         EpochBatches(np.ones((0, 2)))
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="a trap of TensorFlow alone")
+def test_with_a_seed_plain_fit_on_tensorflow_shuffles_arrays_once():
+    seen = []
+
+    class Seeing(keras.Model):
+        def train_step(self, data):
+            seen.append(np.ravel(data[0]).tolist())
+            return {"loss": 0.0}
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((1,))
+    model = Seeing(inputs, keras.layers.Dense(1)(inputs))
+    model.compile("sgd", "mse", run_eagerly=True)
+    x = np.arange(12.0)[:, None]
+    model.fit(x, x, batch_size=12, epochs=3, verbose=0)
+    assert seen[0] == seen[1] == seen[2] != sorted(seen[0])
+    batches = EpochBatches(x, x, batch_size=12)
+    model.fit(batches, epochs=3, shuffle=False, callbacks=[batches.callback], verbose=0)
+    assert len({tuple(order) for order in seen[3:]}) == 3
