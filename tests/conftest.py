@@ -13,7 +13,8 @@ NOT_CORE = """
     test_fingerprint.py test_gallery.py test_idioms.py test_migrate.py test_package.py
     test_pages.py test_recipes.py test_report.py test_searches.py
 """
-collect_ignore = NOT_CORE.split() if ON_JAX else []
+SCRIPTS = ["distributed/mirrored_fit.py", "distributed/shared_fits.py"]
+collect_ignore = SCRIPTS + (NOT_CORE.split() if ON_JAX else [])
 
 # What does not hold on JAX: a pattern of test names, and why, which docs/backends.md repeats.
 NOT_ON_JAX = {

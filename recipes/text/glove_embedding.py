@@ -135,9 +135,8 @@ def rows_changed_by_fit(model, ids, labels):
 
 def show_traps(report, matrix, train, classes):
     constant = keras.initializers.Constant(matrix)
-    plain = keras.Sequential(
-        [keras.Input((None,)), keras.layers.Embedding(*matrix.shape, constant)]
-    )
+    vectors = keras.layers.Embedding(*matrix.shape, constant)
+    plain = keras.Sequential([keras.Input((None,)), vectors])
     model = build(matrix, classes)
     report.trap("Saved vectors", plain=size_on_disk(plain), ours=size_on_disk(model))
     if keras.config.backend() == "tensorflow":

@@ -201,8 +201,7 @@ def run(
     rows = datasets.read_texts(csv, text, label) if csv else datasets.glosses()
     rows = rows.sample(frac=1, random_state=seed)[:samples]
     texts, labels = strings(rows["text"]), np.unique(rows["label"], return_inverse=True)[1]
-    end = len(texts) // 5
-    test, rest = (texts[:end], labels[:end]), (texts[end:], labels[end:])
+    test, rest = zip(*(np.split(part, [len(texts) // 5]) for part in (texts, labels)), strict=True)
     report = Report("hub_sentence_encoder", metric="accuracy", better="higher")
 
     glove = vectors.load_vectors(datasets.glove_path())
