@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 import re
 
-PACKAGES = ("builders", "layers", "callbacks", "datasets")
+PACKAGES = ("builders", "layers", "callbacks", "datasets", "tuning", "distributed")
 NOT_FOR_IMPORT = ("cli",)
 FIELDS = ("Reference", "Input shape", "Output shape")
 
@@ -76,9 +76,8 @@ def pages(package):
 def _of_package(folder):
     """One page for each file whose names the package exports, in the order of the files."""
     tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
-    for statement in tree.body:
-        if not isinstance(statement, ast.ImportFrom):
-            continue
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    for statement in sorted(statements, key=lambda node: node.module):
         path = folder / f"{statement.module.rpartition('.')[2]}.py"
         exported = {alias.name for alias in statement.names}
         names = tuple(pair for pair in _public(path) if pair[0] in exported)

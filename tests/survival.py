@@ -263,7 +263,8 @@ def run(times, seed):
             for _ in range(draw.randint(1, 2)):
                 child, output = start(str(number), *words)
                 time.sleep(draw.uniform(0, 0.7 * seconds))
-                if not child.kill():
+                running = child.kill()
+                if not running or any(output.glob("*/[!.]*/report.json")):
                     here.append("after the end")
                     break
                 in_write = any(output.glob("*/.*/checkpoints/*/.epoch-*"))

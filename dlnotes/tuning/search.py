@@ -75,7 +75,7 @@ def search(
     >>> place = tempfile.mkdtemp() + "/search"
     >>> found = tuning.search(task, trials=2, repeats=0, folder=place)
     >>> sorted(found.best)
-    ['dropout', 'layers', 'learning_rate', 'units']
+    ['dropout', 'layers', 'learning_rate', 'normalise', 'units']
     """
     check_at_least(1, trials=trials)
     check_at_least(0, repeats=repeats)

@@ -504,6 +504,7 @@ def test_without_the_search_its_workers_end(end, tmp_path):
     marks.mkdir()
     environment = os.environ | {"PYTHONPATH": str(HERE)}
     start = {"env": environment, "stderr": subprocess.PIPE, "text": True, "cwd": HERE.parents[1]}
+    start["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     with contextlib.ExitStack() as stack:
         chief = subprocess.Popen([sys.executable, "-c", CHIEF, tmp_path / "s", marks], **start)
         stack.callback(chief.kill)
