@@ -248,19 +248,6 @@ def recipes(folder=None):
     return [read_recipe(path) for path in sorted(folder.glob("*/*.py"))]
 
 
-def story(file):
-    """The recipe beside a file such as `search/<topic>.py`, whose functions that file may use.
-
-    Args:
-        file: The `__file__` of that file.
-
-    Returns:
-        The recipe's module.
-    """
-    path = Path(file).resolve()
-    return read_recipe(path.parent.parent / path.name).load()
-
-
 def find(name):
     """Finds one recipe by its name, by family/name, or by the path of its file.
 

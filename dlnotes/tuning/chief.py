@@ -153,9 +153,7 @@ class Chief:
 
     def all_ended(self):
         """Whether there are as many trials as were asked for, and all have ended."""
-        oracle = self._oracle
-        open_ones = oracle.ongoing_trials or oracle._retry_queue
-        return len(oracle.trials) >= oracle.limit and not open_ones
+        return self._oracle.all_ended()
 
     @contextlib.contextmanager
     def serving(self, host, port):
@@ -213,10 +211,7 @@ class Chief:
             self.ended.set()
 
     def _give_back(self, worker):
-        trial = self._oracle.ongoing_trials.pop(worker, None)
-        if trial is not None:
-            self._oracle._retry_queue.append(trial.trial_id)
-            self._oracle.save()
+        if self._oracle.give_back(worker) is not None:
             self._idle = False
 
 

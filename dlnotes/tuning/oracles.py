@@ -94,6 +94,20 @@ class _Durable:
             trial.message = reason
             self.end_trial(trial)
 
+    @keras_tuner.synchronized
+    def give_back(self, tuner_id):
+        """A worker is gone: its trial is given out once more."""
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        if trial is not None:
+            self._retry_queue.append(trial.trial_id)
+            self.save()
+        return trial
+
+    def all_ended(self):
+        """Whether there are as many trials as were asked for, and all have ended."""
+        waiting = self.ongoing_trials or self._retry_queue
+        return len(self.trials) >= self.limit and not waiting
+
     def save(self):
         """Writes the state, unless a step of the search is under way."""
         if not self._depth:
@@ -158,7 +172,8 @@ def write_json(path, values):
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise InputError(
             f"Cannot write {path} ({error.strerror}). Free some space or choose another folder."
         ) from error

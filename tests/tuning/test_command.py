@@ -42,10 +42,10 @@ def run(epochs: int = 2, samples: int = 5, seed: int = 0) -> Report:
 '''
 SEARCH = '''"""Width and rate."""
 
-from dlnotes import catalogue, datasets, tuning
+from dlnotes import claims, datasets, tuning
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 
 
 def task(samples: int = 12, seed: int = 0) -> tuning.Task:

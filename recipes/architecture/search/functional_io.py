@@ -16,11 +16,11 @@ rows of each division.
 # %%
 from pathlib import Path
 
-from dlnotes import builders, catalogue, datasets, errors, outputs, tuning
+from dlnotes import builders, claims, datasets, errors, outputs, tuning
 import keras
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"units": 32, "layers": 1, "trunk_units": 64, "trunk_layers": 1, "dropout": 0.1}
 DEFAULTS |= {"shared": True, "loss_weights": "equal", "class_weights": False}
 DEFAULTS |= {"learning_rate": 0.003, "batch_size": 128}

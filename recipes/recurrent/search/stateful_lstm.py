@@ -15,12 +15,12 @@ do not fill the last batch are joined by copies that weigh nothing.
 """
 
 # %%
-from dlnotes import builders, catalogue, datasets, errors, recurrent, tuning
+from dlnotes import builders, claims, datasets, errors, recurrent, tuning
 from dlnotes.callbacks import ResetStates
 import keras
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"units": 32, "layers": 1, "dropout": 0.0, "learning_rate": 0.01, "batch_size": 16}
 
 # %% [markdown]

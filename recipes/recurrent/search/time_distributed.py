@@ -14,10 +14,10 @@ in the training films of each division, so that padding stays zero; the generate
 # %%
 from pathlib import Path
 
-from dlnotes import builders, catalogue, datasets, tuning
+from dlnotes import builders, claims, datasets, tuning
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"filters": 8, "blocks": 2, "units": 32, "dropout": 0.0, "mask": True}
 DEFAULTS |= {"learning_rate": 0.005, "batch_size": 32}
 

@@ -15,11 +15,11 @@ knows.
 # %%
 from pathlib import Path
 
-from dlnotes import builders, catalogue, datasets, errors, tables, tuning
+from dlnotes import builders, claims, datasets, errors, tables, tuning
 import keras
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"sizes": "half", "widest": 16, "units": 128, "layers": 2, "dropout": 0.0}
 DEFAULTS |= {"embedding_dropout": 0.0, "learning_rate": 0.005, "batch_size": 256, "epochs": 8}
 

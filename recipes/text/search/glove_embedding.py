@@ -18,12 +18,12 @@ whichever texts are for training, and nothing has to be fitted.
 # %%
 from pathlib import Path
 
-from dlnotes import builders, catalogue, datasets, errors, tuning
+from dlnotes import builders, claims, datasets, errors, tuning
 from dlnotes.vectors import embedding_matrix, load_vectors
 import keras
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"trainable": False, "pooling": "mean", "units": 64, "dropout": 0.3}
 DEFAULTS |= {"learning_rate": 0.005}
 

@@ -18,12 +18,12 @@ from pathlib import Path
 import shutil
 import tempfile
 
-from dlnotes import catalogue, datasets, errors, layers, tuning
+from dlnotes import claims, datasets, errors, layers, tuning
 from dlnotes.vectors import embedding_matrix, load_vectors
 import keras
 import numpy as np
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"trainable": False, "units": 0, "learning_rate": 0.005}
 
 

@@ -16,13 +16,13 @@ own becomes numbers is fitted on the training rows of each division.
 # %%
 from pathlib import Path
 
-from dlnotes import builders, catalogue, datasets, tuning
+from dlnotes import builders, claims, datasets, tuning
 import keras
 import numpy as np
 import pandas as pd
 from sklearn import compose, impute, pipeline, preprocessing
 
-STORY = catalogue.story(__file__)
+STORY = claims.story(__file__)
 DEFAULTS = {"units": 64, "layers": 2, "dropout": 0.2, "learning_rate": 0.005, "batch_size": 16}
 
 # %% [markdown]
