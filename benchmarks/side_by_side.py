@@ -69,7 +69,7 @@ def main(about, subjects, arguments=None):
     parser.add_argument("--repeats", type=int, default=5, help="rounds of turns (5)")
     parser.add_argument("--only", action="append", help="name of a subject")
     parser.add_argument(
-        "--output", type=Path, help="folder of the results (benchmarks/results, if all is measured)"
+        "--output", type=Path, help="folder of the results"
     )
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
