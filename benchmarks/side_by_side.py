@@ -42,6 +42,8 @@ class Subject:
         tolerance: Float, the largest difference allowed.
         most: Dictionary of contestant to the largest size it takes part in.
         goals: Dictionary of contestant to the least ratio of its time to ours, at the last size.
+        within: Float, the most seconds that ours may take at the last size, or `None`.
+        in_this_process: Boolean, whether the contestants use the memory of this process.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Subject:
     limit: str | None = None
     most: dict = field(default_factory=dict)
     goals: dict = field(default_factory=dict)
+    within: float | None = None
+    in_this_process: bool = True
 
 
 def main(about, subjects, arguments=None):
@@ -68,9 +72,7 @@ def main(about, subjects, arguments=None):
     parser.add_argument("--tiny", action="store_true", help="only see that everything runs")
     parser.add_argument("--repeats", type=int, default=5, help="rounds of turns (5)")
     parser.add_argument("--only", action="append", help="name of a subject")
-    parser.add_argument(
-        "--output", type=Path, help="folder of the results"
-    )
+    parser.add_argument("--output", type=Path, help="folder of the results")
     parser.add_argument("--alone", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     subjects = {subject.name: subject for subject in subjects}
@@ -130,6 +132,7 @@ def measure(subject, tiny=False, repeats=5):
         },
         "exponents": {name: exponent(of) for name, of in seconds.items()},
         "goals": subject.goals,
+        "within": subject.within,
     }
 
 
@@ -170,6 +173,8 @@ def exponent(of):
 def memories(script, subject, found, tiny):
     """The peak memory of each contestant at its last size, each in a process of its own."""
     peaks = {}
+    if not subject.in_this_process:
+        return peaks
     for name in [subject.ours] if tiny else subject.contestants:
         size = max(found["seconds"][name])
         command = [sys.executable, str(script), "--alone", subject.name, name, str(size)]
@@ -225,6 +230,10 @@ def table(found):
         reached = found["ratios"][name][size]["median"]
         verdict = "reached" if reached >= goal else "missed"
         lines.append(f"goal against {name}: {goal:.3g}, measured {reached:.3g}: {verdict}")
+    if found["within"] is not None:
+        took = statistics.median(found["seconds"][found["ours"]][found["sizes"][-1]])
+        verdict = "reached" if took <= found["within"] else "missed"
+        lines.append(f"goal: {found['within']:g} s, measured {took:.3g} s: {verdict}")
     return "\n".join(lines)
 
 

@@ -105,6 +105,9 @@ def execute(arguments):
     try:
         names_a_recipe = len(arguments) > 1 and not arguments[1].startswith("-")
         goes_on = arguments[:1] == ["run"] and any(w.startswith("--resume") for w in arguments)
+        if arguments == ["list"]:
+            list_recipes()
+            return 0
         if names_a_recipe and arguments[0] in RECIPE_COMMANDS and not goes_on:
             verb, name, *arguments = arguments
             recipe = catalogue.find(name)
