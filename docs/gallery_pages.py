@@ -13,6 +13,7 @@ from dlnotes.report import as_markdown, tables
 import jupytext
 import nbformat
 import reference_pages
+import speed_pages
 
 SYMBOLS = {
     "holds": "✓",
@@ -554,6 +555,8 @@ def write(docs):
         for name in entry.results["figures"] if entry.results else []:
             picture = results.figure_path(entry.recipe, name)
             wanted[docs / "_generated/figures" / picture.name] = picture.read_bytes()
+    speed = speed_pages.texts(speed_pages.recorded())
+    wanted |= {docs / path: content for path, content in speed.items()}
     for folder in GENERATED:
         for path in (docs / folder).rglob("*"):
             if path.is_file() and path not in wanted:
