@@ -8,8 +8,8 @@ import itertools
 from pathlib import Path
 import re
 import zipfile
-import zlib
 
+from dlnotes._vector_rows import DAMAGED, Blocks, plain_rows, with_results
 from dlnotes.errors import InputError
 import numpy as np
 
@@ -17,6 +17,7 @@ PADDING, UNKNOWN = "", "[UNK]"
 
 _HEADER = re.compile(rb"(\d+) (\d+)")
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_MARK = b"\xef\xbb\xbf"
 _PROBLEMS_KEPT = 20
 
 
@@ -139,42 +140,17 @@ def load_vectors(
     path = Path(path)
     wanted = _wanted(vocabulary, lower_case_fallback)
     problems = _Problems(errors)
-    found, numbers_found, duplicates, number = {}, bytearray(), 0, 0
+    rows = _Rows(path, wanted, problems)
     try:
-        with np.errstate(over="ignore"), _opened(path, member) as lines:
-            promised, dimension, rows = _header(path, _numbered(lines), dimension)
-            for number, line in rows:
-                try:
-                    word, numbers = _split(line, dimension)
-                    if wanted is not None and word not in wanted:
-                        continue
-                    if word in found:
-                        duplicates += 1
-                        continue
-                    vector = _parse(numbers)
-                except _BrokenLineError as broken:
-                    problems.add(f"{path}, line {number}: {broken}")
-                    continue
-                numbers_found += vector.data
-                found[word] = len(found)
-    except (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        with _opened(path, member) as stream:
+            rows.read(stream, dimension)
+    except DAMAGED as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"{path} cannot be read after line {number} ({reason}). Check the path, or fetch the "
-            "file again."
+            f"{path} cannot be read after line {rows.last} ({reason}). Check the path, or fetch "
+            "the file again."
         ) from error
-
-    rows_read = max(number - (promised is not None), 0)
-    if promised not in (None, rows_read):
-        problems.add(
-            f"{path}, line 1: the header promises {promised:,} rows, but {rows_read:,} follow.",
-            broken_lines=0,
-        )
-    if rows_read in (0, problems.broken_lines):
-        raise InputError("; ".join([f"{path} holds no row of word vectors", *problems.kept[:1]]))
-    matrix = np.frombuffer(numbers_found, dtype=np.float32).reshape(len(found), dimension)
-    words = [word.decode() for word in found]
-    return WordVectors(words, matrix, rows_read, duplicates, problems.broken_lines, problems.kept)
+    return rows.finished()
 
 
 @dataclass(frozen=True)
@@ -354,19 +330,19 @@ def _wanted(vocabulary, lower_case_fallback):
 
 @contextlib.contextmanager
 def _opened(path, member):
-    """Opens a plain, gzipped or zipped file as binary lines."""
+    """Opens a plain, gzipped or zipped file as a binary stream."""
     with path.open("rb") as file:
         start = file.read(4)
         file.seek(0)
         if start in (b"PK\x03\x04", b"PK\x05\x06"):
             archive = zipfile.ZipFile(file)
-            with archive, archive.open(_member(path, archive, member)) as lines:
-                yield lines
+            with archive, archive.open(_member(path, archive, member)) as stream:
+                yield stream
         elif member is not None:
             raise InputError(f"`member` is {member!r}, but {path} is no zip archive.")
         elif start.startswith(b"\x1f\x8b"):
-            with gzip.open(file) as lines:
-                yield lines
+            with gzip.open(file) as stream:
+                yield stream
         else:
             yield file
 
@@ -383,36 +359,131 @@ def _member(path, archive, member):
     return member
 
 
-def _numbered(lines):
-    """Numbers the lines from 1, strips their ends and drops empty lines at the end of the file."""
-    empty = []
-    for number, line in enumerate(lines, 1):
-        line = line.rstrip()
-        if not line:
-            empty.append((number, line))
-            continue
-        if empty:
-            yield from empty
-            empty.clear()
-        yield number, line
+class _Rows:
+    """Collects rows: a block of plain ones at once, any other line by line.
+
+    `last` is the number of the last line that is a row or a header; empty lines after it count only
+    once a further row follows.
+    """
+
+    def __init__(self, path, wanted, problems):
+        self.path, self.wanted, self.problems = path, wanted, problems
+        self.promised = None
+        self.dimension = None
+        self.found, self.numbers, self.duplicates = {}, bytearray(), 0
+        self.lines, self.last, self.empty = 0, 0, []
+
+    def read(self, stream, dimension):
+        blocks = Blocks(stream)
+        every_block = self._after_the_header(blocks, dimension)
+        look = functools.partial(plain_rows, dimension=self.dimension, wanted=self.wanted)
+        for block, plain in with_results(look, every_block):
+            if plain is None or self.empty:
+                self._add_lines(block)
+            else:
+                self._add_plain(*plain)
+        if blocks.failure:
+            raise blocks.failure
+
+    def _after_the_header(self, blocks, dimension):
+        """Finds out about header and dimension. Returns the blocks without the header."""
+        remaining = iter(blocks)
+        beginning, first_lines = b"", []
+        for block in remaining:
+            beginning += block
+            self.lines, self.empty = 0, []
+            first_lines = [line for _, line in itertools.islice(self._numbered(beginning), 2)]
+            if len(first_lines) == 2:
+                break
+        self.lines, self.empty = 0, []
+        if not first_lines:
+            if blocks.failure:
+                raise blocks.failure
+            raise InputError(f"{self.path} is empty: give a file of word vectors.")
+        beginning = beginning.removeprefix(_MARK)
+        first_lines[0] = first_lines[0].removeprefix(_MARK)
+        self.promised, self.dimension = _header(self.path, first_lines, dimension)
+        if self.promised is not None:
+            self.lines = self.last = 1
+            beginning = beginning.partition(b"\n")[2]
+        return itertools.chain([beginning] if beginning else [], remaining)
+
+    def _numbered(self, block):
+        """Numbers the lines, strips their ends and holds back empty ones while no other follows."""
+        for line in block[:-1].split(b"\n"):
+            self.lines += 1
+            line = line.rstrip()
+            if not line:
+                self.empty.append((self.lines, line))
+                continue
+            yield from self.empty
+            self.empty.clear()
+            yield self.lines, line
+
+    def _add_lines(self, block):
+        for number, line in self._numbered(block):
+            self.last = number
+            try:
+                word, numbers = _split(line, self.dimension)
+                if self.wanted is not None and word not in self.wanted:
+                    continue
+                if word in self.found:
+                    self.duplicates += 1
+                    continue
+                vector = _parse(numbers)
+            except _BrokenLineError as broken:
+                self.problems.add(f"{self.path}, line {number}: {broken}")
+                continue
+            self.numbers += vector.data
+            self.found[word] = None
+
+    def _add_plain(self, lines, words, matrix):
+        self.lines += lines
+        self.last = self.lines
+        new = []
+        for row, word in enumerate(words):
+            if word not in self.found:
+                self.found[word] = None
+                new.append(row)
+        if len(new) < len(words):
+            self.duplicates += len(words) - len(new)
+            matrix = matrix[new]
+        if new:
+            self.numbers += matrix.data
+
+    def finished(self):
+        """Checks the whole and makes the `WordVectors`."""
+        rows_read = max(self.last - (self.promised is not None), 0)
+        problems = self.problems
+        if self.promised not in (None, rows_read):
+            problems.add(
+                f"{self.path}, line 1: the header promises {self.promised:,} rows, but "
+                f"{rows_read:,} follow.",
+                broken_lines=0,
+            )
+        if rows_read in (0, problems.broken_lines):
+            message = f"{self.path} holds no row of word vectors"
+            raise InputError("; ".join([message, *problems.kept[:1]]))
+        matrix = np.frombuffer(self.numbers, dtype=np.float32)
+        matrix = matrix.reshape(len(self.found), self.dimension)
+        words = b"\n".join(self.found).decode().split("\n") if self.found else []
+        return WordVectors(
+            words, matrix, rows_read, self.duplicates, problems.broken_lines, problems.kept
+        )
 
 
-def _header(path, numbered, dimension):
-    """Looks at the first lines: the rows that a header promises, the dimension and all rows."""
-    first_lines = [(n, line.removeprefix(b"\xef\xbb\xbf")) for n, line in _take(numbered, 1)]
-    first_lines += _take(numbered, 1)
-    if not first_lines:
-        raise InputError(f"{path} is empty: give a file of word vectors.")
-    first = first_lines[0][1]
+def _header(path, first_lines, dimension):
+    """Looks at the first one or two lines: the rows that a header promises, and the dimension."""
+    first = first_lines[0]
     header = _HEADER.fullmatch(first)
-    is_row = header and header[2] != b"1" and len(first_lines) == 2 and _fits(first_lines[1][1], 1)
+    is_row = header and header[2] != b"1" and len(first_lines) == 2 and _fits(first_lines[1], 1)
     if header and not is_row:
         promised, width = int(header[1]), int(header[2])
         if dimension not in (None, width):
             raise InputError(
                 f"{path}, line 1: rows have {width} numbers, but `dimension` is {dimension}."
             )
-        return promised, width, itertools.chain(first_lines[1:], numbered)
+        return promised, width
     if dimension is None:
         fields = first.split(b" ")[1:]
         if not fields or not all(_NUMBER.fullmatch(text) for text in fields):
@@ -422,11 +493,7 @@ def _header(path, numbered, dimension):
                 "a space; convert the file if it is binary."
             )
         dimension = len(fields)
-    return None, dimension, itertools.chain(first_lines, numbered)
-
-
-def _take(iterator, count):
-    return list(itertools.islice(iterator, count))
+    return None, dimension
 
 
 def _fits(line, dimension):
@@ -470,7 +537,8 @@ def _parse(numbers):
     try:
         if b"_" in numbers:
             raise ValueError
-        vector = np.array(numbers.split(b" "), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            vector = np.array(numbers.split(b" "), dtype=np.float32)
     except ValueError:
         raise _BrokenLineError(f"{_shown(numbers)} are not numbers.") from None
     if not np.isfinite(vector).all():
