@@ -350,5 +350,77 @@ def _cut(streams, window, batch_size):
     return grouped.swapaxes(1, 2).reshape(-1, window, *rest)
 
 
+def stream_batches(batch_size, *arrays, remainder="error"):
+    """Gives `fit` the batches of short series without the wait at the start of every epoch.
+
+    A stateful network on a short series is small and takes thousands of epochs of a few steps. Most
+    of the time then goes into what surrounds the steps: with arrays `fit` builds and starts a
+    pipeline with threads in every epoch, and returns to Python after every step. These batches lie
+    ready, in order, and need no thread. Two more arguments of Keras do the rest:
+
+    - `compile(steps_per_execution=len(batches))` runs an epoch in one piece. With
+      `ResetStates(every=k)` it must divide `k`: callbacks run only between the pieces.
+    - `compile(jit_compile=True)` makes tiny networks on TensorFlow faster once more; the first
+      epoch takes longer.
+
+    The losses of all epochs are those of `fit` with the arrays, `shuffle=False` and
+    `steps_per_execution=1`. Give validation data in the same way.
+
+    The batches are a `tf.data.Dataset`, on every backend. A fit with `AtomicCheckpoint` goes on
+    with them where it was interrupted; `dlnotes run --resume` repeats the fit as a whole, because
+    it cannot tell them from a dataset that shuffles.
+
+    Reference: notes 001:265, 002:844-858.
+
+    Args:
+        batch_size: Integer, rows of a batch.
+        *arrays: Inputs, targets and sample weights as for `fit`; each an array, or dictionaries and
+            tuples of arrays. The targets and weights may be left out.
+        remainder: `"error"` or `"drop"`: what to do with rows at the end that do not fill a batch.
+            Defaults to `"error"`.
+
+    Returns:
+        A `tf.data.Dataset` of tuples with a fixed batch size. Its `len` is the number of batches.
+
+    Raises:
+        InputError: If rows are left over (with `"error"`), no batch can be filled, or the numbers
+            of rows differ.
+
+    Example:
+
+    >>> import numpy
+    >>> from dlnotes.builders import stateful_lstm
+    >>> from dlnotes.callbacks import ResetStates
+    >>> from dlnotes.recurrent import stream_batches
+    >>> model = stateful_lstm(1, (None, 1), 1, units=1)
+    >>> x, y = numpy.ones((23, 1, 1)), numpy.ones((23, 1))
+    >>> batches = stream_batches(1, x, y)
+    >>> model.compile("adam", "mse", steps_per_execution=len(batches))
+    >>> history = model.fit(
+    ...     batches, epochs=3, shuffle=False, verbose=0, callbacks=[ResetStates()]
+    ... )
+    >>> len(history.history["loss"])
+    3
+    """
+    import tensorflow as tf
+
+    arrays = keras.tree.lists_to_tuples(tuple(array for array in arrays if array is not None))
+    arrays = keras.tree.map_structure(_as_fit_takes_it, arrays)
+    whole = whole_batches(batch_size, arrays, remainder=remainder)
+    batches = keras.tree.map_structure(
+        lambda array: array.reshape(-1, batch_size, *array.shape[1:]), whole
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(batches).with_options(options)
+
+
+def _as_fit_takes_it(array):
+    """An array with its floats in the type that Keras computes in."""
+    array = np.asarray(array)
+    is_float = np.issubdtype(array.dtype, np.floating)
+    return array.astype(keras.config.floatx()) if is_float else array
+
+
 def _listed(numbers):
     return ", ".join(map(str, numbers))
