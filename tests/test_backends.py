@@ -1,15 +1,12 @@
 """The list of what does not hold on JAX is complete, current and documented."""
 
-import os
 from pathlib import Path
 import re
-import subprocess
-import sys
 
 from dlnotes.machine import versions
 import pytest
 
-from conftest import NOT_CORE, NOT_ON_JAX
+from conftest import NOT_CORE, NOT_ON_JAX, ON_JAX
 
 TESTS = Path(__file__).parent
 
@@ -30,12 +27,11 @@ def test_a_result_names_its_backend(monkeypatch):
     assert "jax" not in versions()
 
 
-@pytest.mark.slow
-def test_every_exception_still_matches_a_test():
-    pytest.importorskip("jax")
-    files = {re.search(r"[a-z_/]+\\\.py", pattern)[0].replace("\\", "") for pattern in NOT_ON_JAX}
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", *sorted(files)]
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = subprocess.run(command, cwd=TESTS, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert [pattern for pattern in NOT_ON_JAX if not re.search(pattern, done.stdout)] == []
+@pytest.mark.skipif(not ON_JAX, reason="on JAX alone something is left out")
+def test_every_exception_still_matches_a_test(request):
+    """Looks at what was collected, if these are all tests of the files with exceptions."""
+    names = [item.nodeid for item in request.session.items]
+    files = {re.search(r"[a-z_/]+\\.py", pattern)[0].replace("\\", "") for pattern in NOT_ON_JAX}
+    if any(not any(file in name for name in names) for file in files):
+        pytest.skip("only some of the tests were asked for")
+    assert [p for p in NOT_ON_JAX if not any(re.search(p, name) for name in names)] == []
