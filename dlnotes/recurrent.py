@@ -360,8 +360,8 @@ def stream_batches(batch_size, *arrays, remainder="error"):
 
     - `compile(steps_per_execution=len(batches))` runs an epoch in one piece. With
       `ResetStates(every=k)` it must divide `k`: callbacks run only between the pieces.
-    - `compile(jit_compile=True)` makes tiny networks on TensorFlow faster once more; the first
-      epoch takes longer.
+    - `compile(jit_compile=True)` makes tiny networks on TensorFlow faster once more, but slows down
+      the first epoch. Not those of `builders.stateful_lstm`, which check each batch.
 
     The losses of all epochs are those of `fit` with the arrays, `shuffle=False` and
     `steps_per_execution=1`. Give validation data in the same way.

@@ -1,6 +1,6 @@
 """Batches of short series: the epochs of the slow way, in one piece each."""
 
-from dlnotes import builders, recurrent
+from dlnotes import layers, recurrent
 from dlnotes.callbacks import AtomicCheckpoint, ResetStates
 from dlnotes.errors import InputError
 import keras
@@ -9,8 +9,7 @@ import pytest
 
 from contracts import assert_equal
 
-SERIES = {"batch_size": 2, "input_shape": (2, 1), "outputs": 1}
-STEPS, EPOCHS = 6, 4
+BATCH, STEPS, EPOCHS = 2, 6, 4
 
 
 def data(rows):
@@ -21,7 +20,7 @@ def data(rows):
     return x, y, rng.uniform(0.2, 2, rows)
 
 
-TRAIN, VALIDATION = data(STEPS * SERIES["batch_size"]), data(2 * SERIES["batch_size"])
+TRAIN, VALIDATION = data(STEPS * BATCH), data(2 * BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,10 @@ def models():
 
 def compiled(steps_per_execution):
     keras.utils.set_random_seed(1)
-    model = builders.stateful_lstm(**SERIES, units=2, layers=1, mask_value=0.0)
+    inputs = keras.Input(batch_shape=(BATCH, 2, 1))
+    is_real = keras.ops.any(keras.ops.not_equal(inputs, 0), axis=-1)
+    hidden = layers.StatefulLSTM(2)(inputs, mask=is_real)
+    model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
     model.compile(
         keras.optimizers.SGD(0.1),
         "mse",
@@ -57,9 +59,9 @@ def reset_each_layer(model):
 
 def tutorial(model):
     """The histories of `fit` for one epoch after the other, with resets by hand."""
-    batch_size, epochs = SERIES["batch_size"], []
+    epochs = []
     for _ in range(EPOCHS):
-        options = {"batch_size": batch_size, "verbose": 0}
+        options = {"batch_size": BATCH, "verbose": 0}
         x, y, weights = TRAIN
         history = model.fit(x, y, sample_weight=weights, epochs=1, shuffle=False, **options)
         reset_each_layer(model)
@@ -73,8 +75,8 @@ def tutorial(model):
 
 def streamed(model, *callbacks, epochs=EPOCHS, reset=None):
     return model.fit(
-        recurrent.stream_batches(SERIES["batch_size"], *TRAIN),
-        validation_data=recurrent.stream_batches(SERIES["batch_size"], *VALIDATION),
+        recurrent.stream_batches(BATCH, *TRAIN),
+        validation_data=recurrent.stream_batches(BATCH, *VALIDATION),
         epochs=epochs,
         shuffle=False,
         verbose=0,
@@ -102,15 +104,15 @@ def test_without_resets_the_losses_are_others(models, slow_way):
 
 
 def test_resets_inside_an_epoch_come_between_executions(models):
-    batch_size, half = SERIES["batch_size"], STEPS // 2
+    half = STEPS // 2
     reset = {"every": half}
     expected = [
         fresh(models[1])
-        .fit(*TRAIN[:2], batch_size=batch_size, shuffle=False, verbose=0, callbacks=callbacks)
+        .fit(*TRAIN[:2], batch_size=BATCH, shuffle=False, verbose=0, callbacks=callbacks)
         .history["loss"]
         for callbacks in ([ResetStates(**reset)], [ResetStates()])
     ]
-    batches = recurrent.stream_batches(batch_size, *TRAIN[:2])
+    batches = recurrent.stream_batches(BATCH, *TRAIN[:2])
     options = {"shuffle": False, "verbose": 0, "callbacks": [ResetStates(**reset)]}
     history = fresh(models[half]).fit(batches, **options).history
     assert_equal(history["loss"], expected[0])
@@ -138,8 +140,8 @@ def test_an_interrupted_fit_goes_on_from_its_checkpoint(models, slow_way, tmp_pa
 def test_predictions_come_in_order(models):
     model, x = fresh(models[1]), TRAIN[0]
     options = {"verbose": 0, "callbacks": [ResetStates()]}
-    expected = model.predict(x, batch_size=SERIES["batch_size"], **options)
-    found = model.predict(recurrent.stream_batches(SERIES["batch_size"], x), **options)
+    expected = model.predict(x, batch_size=BATCH, **options)
+    found = model.predict(recurrent.stream_batches(BATCH, x), **options)
     assert_equal(found, expected, tolerance=1e-6)
 
 
