@@ -68,7 +68,7 @@ def _read(text):
     powers = _POWERS[decimals]
     numbers += whole * powers
     numbers /= powers
-    np.negative(numbers, out=numbers, where=negative)
+    np.copysign(numbers, 0.5 - negative, out=numbers)
 
     (others,) = np.nonzero(~plain)
     if len(others):
@@ -91,13 +91,13 @@ def _digits(groups, ends, length):
     added up in pairs: two digits, then four, then eight.
     """
     index = ends - 8
-    shift = ((index & 7) << 3).astype(np.uint64)
+    shift = ((index & 7) << 3).view(np.uint64)
     index >>= 3
     digits = groups[index] >> shift
     index += 1
     digits |= groups[index] << 1 << (63 - shift)
     digits ^= 0x3030303030303030
-    unused = (64 - (length << 3)).astype(np.uint64)
+    unused = (64 - (length << 3)).view(np.uint64)
     digits >>= unused
     digits <<= unused
     are_digits = ((digits + 0x7676767676767676) | digits) & 0x8080808080808080 == 0

@@ -1,5 +1,6 @@
 """Word vectors: reads the rows that a vocabulary needs and lays them out for an embedding."""
 
+from collections import Counter
 import contextlib
 from dataclasses import dataclass, field
 import functools
@@ -9,6 +10,7 @@ from pathlib import Path
 import re
 import zipfile
 
+from dlnotes._vector_cache import cache_entry
 from dlnotes._vector_rows import DAMAGED, Blocks, plain_rows, with_results
 from dlnotes.errors import InputError
 import numpy as np
@@ -19,6 +21,7 @@ _HEADER = re.compile(rb"(\d+) (\d+)")
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _MARK = b"\xef\xbb\xbf"
 _PROBLEMS_KEPT = 20
+_FACTS = ("rows_read", "duplicates", "skipped", "problems")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,7 @@ def load_vectors(
     lower_case_fallback=False,
     member=None,
     errors="raise",
+    cache=True,
 ):
     """Reads word vectors in the text formats of GloVe, word2vec and fastText.
 
@@ -103,6 +107,16 @@ def load_vectors(
     gzipped or in a zip archive, and may start with a header of two integers (rows and dimension).
     Words may contain spaces, as some of GloVe 840B do. The file is streamed, and only the numbers
     of the words asked for are read and kept, so 20,000 words of a large file take little memory.
+    Blocks of plain rows are read at once and several at a time, all others line by line; the answer
+    is the same.
+
+    What was read from a file of 8 MB or more is kept in the folder `vectors` of
+    `dlnotes.download.cache_folder()` (the variable `DLNOTES_CACHE` sets it), at most 2 GB in all,
+    the least recently used going first; the folder may be deleted at any time. It is used again for
+    the same path, words and arguments while the file is the same by size, times, number on the disk
+    and sixteen blocks of its content. A change of other blocks alone is noticed by the times, thus
+    not if it came within the same tick of the file system's clock as the change before (a few
+    milliseconds, on some network and removable disks two seconds) and left the size as it was.
 
     The width and the encoding of every row are checked, the numbers of the rows that are kept.
     Nothing is guessed: a line that is not a row, or a header that promises another number of rows
@@ -122,6 +136,8 @@ def load_vectors(
         member: String, the name of the file inside a zip archive that holds several.
         errors: `"raise"`, or `"skip"` to leave broken lines out and count them. Defaults to
             `"raise"`.
+        cache: Boolean, whether to use what an earlier call kept, and to keep it. Defaults to
+            `True`.
 
     Returns:
         A `WordVectors` in the order of the file, float32. Of several rows of one word the first
@@ -140,6 +156,10 @@ def load_vectors(
     path = Path(path)
     wanted = _wanted(vocabulary, lower_case_fallback)
     problems = _Problems(errors)
+    entry = cache_entry(path, wanted, dimension, member, errors) if cache else None
+    if entry and (kept := entry.load()):
+        words, matrix, facts = kept
+        return WordVectors(words, matrix, **facts)
     rows = _Rows(path, wanted, problems)
     try:
         with _opened(path, member) as stream:
@@ -150,7 +170,11 @@ def load_vectors(
             f"{path} cannot be read after line {rows.last} ({reason}). Check the path, or fetch "
             "the file again."
         ) from error
-    return rows.finished()
+    vectors = rows.finished()
+    if entry:
+        facts = {name: getattr(vectors, name) for name in _FACTS}
+        entry.store(vectors.words, vectors.matrix, facts)
+    return vectors
 
 
 @dataclass(frozen=True)
@@ -287,7 +311,7 @@ def _check_vocabulary(vocabulary):
             "every id would meet another word's row. Put the two in front."
         )
     if len(set(vocabulary)) < len(vocabulary):
-        twice = next(word for word in vocabulary if vocabulary.count(word) > 1)
+        twice = next(word for word, times in Counter(vocabulary).items() if times > 1)
         raise InputError(f"`vocabulary` holds {twice!r} more than once: a word has one id.")
 
 
@@ -318,7 +342,8 @@ def _wanted(vocabulary, lower_case_fallback):
     if vocabulary is None:
         return None
     words = set(vocabulary)
-    if isinstance(vocabulary, str) or not all(isinstance(word, str) for word in words):
+    kinds = set(map(type, words))
+    if isinstance(vocabulary, str) or not all(issubclass(kind, str) for kind in kinds):
         raise InputError(
             "`vocabulary` must be a list of words such as ['cat', 'dog'], not a single text, "
             "bytes or numbers."
@@ -388,20 +413,18 @@ class _Rows:
     def _after_the_header(self, blocks, dimension):
         """Finds out about header and dimension. Returns the blocks without the header."""
         remaining = iter(blocks)
-        beginning, first_lines = b"", []
-        for block in remaining:
-            beginning += block
-            self.lines, self.empty = 0, []
+        beginning, first_lines = next(remaining, b"").removeprefix(_MARK), []
+        while beginning:
             first_lines = [line for _, line in itertools.islice(self._numbered(beginning), 2)]
-            if len(first_lines) == 2:
+            self.lines, self.empty = 0, []
+            more = len(first_lines) < 2 and next(remaining, b"")
+            if not more:
                 break
-        self.lines, self.empty = 0, []
+            beginning += more
         if not first_lines:
             if blocks.failure:
                 raise blocks.failure
             raise InputError(f"{self.path} is empty: give a file of word vectors.")
-        beginning = beginning.removeprefix(_MARK)
-        first_lines[0] = first_lines[0].removeprefix(_MARK)
         self.promised, self.dimension = _header(self.path, first_lines, dimension)
         if self.promised is not None:
             self.lines = self.last = 1
