@@ -5,24 +5,13 @@ other model just as well. In all of them the first argument is the truth, as in 
 scikit-learn.
 """
 
-import contextlib
 import dataclasses
-import inspect
 import operator
 import random
 
 from dlnotes._keras import keras
 from dlnotes.errors import InputError, check_at_least
 import numpy as np
-
-DROPOUT = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
-WITH_DROPOUT_INSIDE = (
-    keras.layers.RNN,
-    keras.layers.LSTMCell,
-    keras.layers.GRUCell,
-    keras.layers.SimpleRNNCell,
-    keras.layers.Attention,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +95,13 @@ def mc_predict(
     >>> prediction.mean.shape, bool((prediction.std > 0).all())
     ((3, 2), True)
     """
+    from dlnotes._sampling import sampler_of
+
     check_at_least(1, passes=passes, batch_size=batch_size)
     if seed is None:
         seed = random.randrange(2**31)
     check_at_least(0, seed=seed)
-    sample = _sampler(model, activation)
+    sampler = sampler_of(model, activation)
     x, rows = _arrays(x)
     if _is_stateful(model):
         _check_stateful(model, rows, shared_mask)
@@ -121,102 +112,15 @@ def mc_predict(
 
     blocks = []
     for start in range(0, rows, block):
-        chosen = np.arange(start, start + block).repeat(chunk) % rows
-        inputs = keras.tree.map_structure(operator.itemgetter(chosen), x)
+        chosen = np.arange(start, start + block) % rows
+        begun = sampler.begin(keras.tree.map_structure(operator.itemgetter(chosen), x))
         stream = 0 if shared_mask else start
-        blocks.append(_sample_block(sample, inputs, (seed, stream), passes, chunk, return_samples))
+        blocks.append(_sample(sampler, begun, (seed, stream), passes, chunk, return_samples))
     return MonteCarloPrediction(
         mean=_joined(blocks, rows, "mean"),
         std=_joined(blocks, rows, "std"),
         samples=_joined(blocks, rows, "samples", axis=1) if return_samples else None,
     )
-
-
-def _sampler(model, activation):
-    """Returns a function of inputs and a seed that draws one sample for every row."""
-    layers = _dropout_layers(model)
-    cells = [layer for layer in model._flatten_layers() if hasattr(layer, "reset_dropout_mask")]
-    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
-
-    def sample(x, seeds):
-        new_states = [(state, seeds[number]) for number, state in enumerate(states)]
-        with _in_training_mode(layers, cells), keras.StatelessScope(new_states):
-            outputs = model(x, training=False)
-        return _activated(outputs, activation)
-
-    compiled = _compiled(sample)
-
-    def draw(x, key):
-        return compiled(x, np.random.default_rng(key).integers(2**31, size=(len(states), 2)))
-
-    return draw
-
-
-@contextlib.contextmanager
-def _in_training_mode(layers, cells):
-    """Inside the block these layers behave as in training, and no other layer does."""
-    own_calls = [vars(layer).get("call") for layer in layers]
-    try:
-        for layer in layers:
-            vars(layer)["call"] = _with_training(layer.call)
-        yield
-    finally:
-        for layer, own_call in zip(layers, own_calls, strict=True):
-            if own_call is None:
-                del vars(layer)["call"]
-            else:
-                vars(layer)["call"] = own_call
-        for cell in cells:
-            cell.reset_dropout_mask()
-            cell.reset_recurrent_dropout_mask()
-
-
-def _with_training(call):
-    def call_in_training_mode(*arguments, **options):
-        return call(*arguments, **options | {"training": True})
-
-    return call_in_training_mode
-
-
-def _compiled(function):
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        traced = tf.function(function, autograph=False)
-        return lambda x, seeds: traced.get_concrete_function(x, seeds)(x, seeds)
-    if backend == "jax":
-        import jax
-
-        return jax.jit(function)
-    return function
-
-
-def _dropout_layers(model):
-    if not isinstance(model, keras.Model):
-        raise InputError(f"`model` is {model!r}, but must be a `keras.Model`.")
-    if not model.built:
-        raise InputError(
-            f"`model` {model.name!r} has no weights yet: give it a `keras.Input`, or fit it first."
-        )
-    layers = [layer for layer in model._flatten_layers() if _has_dropout(layer)]
-    if not layers:
-        raise InputError(
-            f"`model` {model.name!r} has no dropout with a rate above 0, so every pass would give "
-            "the same. Train it with dropout, for example from "
-            "`dlnotes.builders.mc_dropout_network`."
-        )
-    return layers
-
-
-def _has_dropout(layer):
-    if isinstance(layer, DROPOUT):
-        rate = layer.rate
-    elif isinstance(layer, WITH_DROPOUT_INSIDE):
-        rate = getattr(layer, "dropout", 0) or getattr(layer, "recurrent_dropout", 0)
-    else:
-        rate = 0
-    return rate > 0 and "training" in inspect.signature(layer.call).parameters
 
 
 def _arrays(x):
@@ -251,73 +155,32 @@ def _even_share(total, most):
     return -(-total // parts)
 
 
-def _activated(outputs, activation):
-    try:
-        if not keras.tree.is_nested(activation):
-            activation = keras.tree.map_structure(lambda _: activation, outputs)
-        keras.tree.assert_same_structure(activation, outputs)
-        functions = keras.tree.map_structure(keras.activations.get, activation)
-    except ValueError as error:
-        raise InputError(f"`activation`: {error}") from error
-    return keras.tree.map_structure(
-        lambda function, output: function(keras.ops.cast(output, "float32")), functions, outputs
+def _sample(sampler, begun, key, passes, chunk, keep):
+    """Samples one block of rows, `chunk` passes in a call."""
+    if not keep:
+        return MonteCarloPrediction(*sampler.moments(begun, key, passes, chunk))
+    samples = sampler.samples(begun, key, passes, chunk)
+    return MonteCarloPrediction(
+        mean=keras.tree.map_structure(_mean, samples),
+        std=keras.tree.map_structure(_std, samples),
+        samples=samples,
     )
 
 
-def _sample_block(sample, inputs, key, passes, chunk, keep):
-    moments = None
-    for first in range(0, passes, chunk):
-        outputs = sample(inputs, (*key, first))
-        arrays = [keras.ops.convert_to_numpy(output) for output in keras.tree.flatten(outputs)]
-        moments = moments or [_Moments(keep) for _ in arrays]
-        for moment, array in zip(moments, arrays, strict=True):
-            samples = array.reshape(-1, chunk, *array.shape[1:])
-            moment.add(samples[:, : passes - first])
-    return keras.tree.pack_sequence_as(outputs, moments)
+def _mean(samples):
+    return samples.mean(axis=0, dtype="float64").astype("float32")
 
 
-class _Moments:
-    """The running mean and standard deviation along the second axis of samples.
-
-    They are taken around the first sample: sums of plain squares would cancel where the spread is
-    small beside the mean, and would leave a spread where there is none.
-    """
-
-    def __init__(self, keep):
-        self.kept = [] if keep else None
-        self.origin = None
-        self.count = self.total = self.squares = 0
-
-    def add(self, samples):
-        if self.kept is not None:
-            self.kept.append(samples)
-        if self.origin is None:
-            self.origin = samples[:, :1].astype("float64")
-        deviations = samples - self.origin
-        self.count += samples.shape[1]
-        self.total = self.total + deviations.sum(axis=1)
-        self.squares = self.squares + np.square(deviations).sum(axis=1)
-
-    @property
-    def mean(self):
-        return (self.origin[:, 0] + self.total / self.count).astype("float32")
-
-    @property
-    def std(self):
-        variance = self.squares / self.count - np.square(self.total / self.count)
-        return np.sqrt(np.maximum(variance, 0)).astype("float32")
-
-    @property
-    def samples(self):
-        return np.moveaxis(np.concatenate(self.kept, axis=1), 1, 0)
+def _std(samples):
+    return samples.std(axis=0, dtype="float64").astype("float32")
 
 
 def _joined(blocks, rows, field, axis=0):
-    def join(*moments):
-        joined = np.concatenate([getattr(moment, field) for moment in moments], axis)
+    def join(*parts):
+        joined = np.concatenate(parts, axis)
         return joined.take(range(rows), axis) if joined.shape[axis] > rows else joined
 
-    return keras.tree.map_structure(join, *blocks)
+    return keras.tree.map_structure(join, *[getattr(block, field) for block in blocks])
 
 
 def predictive_entropy(probabilities):

@@ -369,15 +369,16 @@ class Recorder(layers.Layer):
     ("rows", "passes", "batch_size"), [(7, 10, 20), (10, 7, 4), (5, 3, 1), (2, 50, 16)]
 )
 def test_no_call_has_more_rows_than_the_batch_size(rows, passes, batch_size, shared_mask):
-    recorder = Recorder()
-    model = keras.Sequential([keras.Input((2,)), recorder, layers.Dropout(0.5)])
-    recorder.traces = 0
+    recorder, before = Recorder(), Recorder()
+    model = keras.Sequential([keras.Input((2,)), before, layers.Dropout(0.5), recorder])
+    recorder.traces = before.traces = 0
     x = np.arange(1, 2 * rows + 1, dtype="float32").reshape(rows, 2)
     samples = mc_predict(
         model, x, passes, batch_size, seed=0, return_samples=True, shared_mask=shared_mask
     ).samples
-    assert recorder.traces == 1
-    assert max(recorder.rows) <= batch_size
+    assert recorder.traces == before.traces == 1
+    assert max(recorder.rows + before.rows) <= batch_size
+    assert rows <= sum(before.rows) <= 1.5 * rows
     assert rows * passes <= sum(recorder.rows) <= 1.5 * rows * passes
     assert samples.shape == (passes, rows, 2)
     assert ((samples == 0) | (samples == 2 * x)).all()
