@@ -192,18 +192,8 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
         Returns:
             A `pandas.DataFrame` with the same index: codes as int32, numbers as float32.
         """
-        check_is_fitted(self)
-        _check_frame(frame, [*self.categorical_, *self.numeric_])
-        columns = {column: self._codes(frame, column) for column in self.categorical_}
-        indicators = {}
-        for column, learned in self.numeric_.items():
-            values = _numbers(frame, column)
-            missing = np.isnan(values)
-            filled = np.where(missing, learned["median"], values)
-            columns[column] = ((filled - learned["mean"]) / learned["scale"]).astype("float32")
-            if learned["indicator"]:
-                indicators[f"{column}_missing"] = missing.astype("float32")
-        return pd.DataFrame(columns | indicators, index=frame.index)
+        codes, numbers = self._encode(frame)
+        return pd.DataFrame(codes | numbers, index=frame.index)
 
     def inputs(self, frame):
         """Encodes rows for `entity_embedding_network`.
@@ -215,10 +205,10 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
             Dictionary of each categorical column to its codes, int32 of shape `(rows, 1)`, and of
             `"numeric"` to the numbers, float32 of shape `(rows, numeric_width_)`, if there are any.
         """
-        encoded = self.transform(frame)
-        arrays = {column: encoded[[column]].to_numpy() for column in self.categorical_}
-        if self.numeric_:
-            arrays[NUMERIC] = encoded.drop(columns=list(self.categorical_)).to_numpy()
+        codes, numbers = self._encode(frame)
+        arrays = {column: of[:, None] for column, of in codes.items()}
+        if numbers:
+            arrays[NUMERIC] = np.stack(list(numbers.values()), axis=1)
         return arrays
 
     def inverse_transform(self, encoded):
@@ -278,7 +268,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
         learned = self.categorical_[column]
         in_use = {MISSING: learned["missing"], UNSEEN: True, RARE: bool(learned["rare"])}
         slots = [slot for slot, used in in_use.items() if used]
-        known, codes = self._known(column)
+        known, codes = self._known[column]
         names = pd.Index([*(SLOTS[slot] for slot in slots), *known], dtype=object, name=column)
         return pd.Series([*slots, *codes], index=names, name="code", dtype="int32")
 
@@ -393,6 +383,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
         self.code_counts_ = {
             column: len(SLOTS) + len(of["levels"]) for column, of in self.categorical_.items()
         }
+        self._known = {column: self._known_values(column) for column in self.categorical_}
         names = self.get_feature_names_out()
         self.numeric_width_ = len(names) - len(self.categorical_)
         self.feature_names_in_ = np.array([*self.categorical_, *self.numeric_], dtype=object)
@@ -403,7 +394,7 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
                 "that ends in '_missing'."
             )
 
-    def _known(self, column):
+    def _known_values(self, column):
         """The values that occurred in training, and their codes."""
         learned = self.categorical_[column]
         values = pd.Index([*learned["levels"], *learned["rare"]], dtype=object)
@@ -411,10 +402,23 @@ class EntityEncoder(TransformerMixin, BaseEstimator):
         codes[: len(learned["levels"])] = np.arange(len(SLOTS), self.code_counts_[column])
         return values, codes
 
-    def _codes(self, frame, column):
-        learned = self.categorical_[column]
-        missing = MISSING if learned["missing"] else UNSEEN
-        return _look_up(frame, column, learned["kind"], *self._known(column), missing, UNSEEN)
+    def _encode(self, frame):
+        """Codes by column; standardised numbers and then indicators by column."""
+        check_is_fitted(self)
+        _check_frame(frame, [*self.categorical_, *self.numeric_])
+        codes, numbers, indicators = {}, {}, {}
+        for column, learned in self.categorical_.items():
+            missing = MISSING if learned["missing"] else UNSEEN
+            known = self._known[column]
+            codes[column] = _look_up(frame, column, learned["kind"], *known, missing, UNSEEN)
+        for column, learned in self.numeric_.items():
+            values = _numbers(frame, column)
+            missing = np.isnan(values)
+            filled = np.where(missing, learned["median"], values)
+            numbers[column] = ((filled - learned["mean"]) / learned["scale"]).astype("float32")
+            if learned["indicator"]:
+                indicators[f"{column}_missing"] = missing.astype("float32")
+        return codes, numbers | indicators
 
 
 def embedding_tables(model, encoder):
@@ -645,15 +649,24 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
 
 def _look_up(frame, column, kind, known, codes, missing, unseen):
     """The code of each row: that of its value, or the one for missing or unseen values."""
-    rows, values, came = _factorise(frame, column)
+    series = frame[column]
+    of_strings = kind == "string" and isinstance(series.dtype, pd.StringDtype)
+    came = kind if of_strings else _kind(frame, column)
     if kind and came and came != kind:
         raise InputError(
             f"Column {column!r} held {kind}s in training, but now holds {came}s, such as "
-            f"{values[0]!r}. Convert it to what it was."
+            f"{series.dropna()[:1].tolist()[0]!r}. Convert it to what it was."
         )
-    of_known_or_unseen = np.append(codes, unseen).astype("int32")
-    of_values = of_known_or_unseen[known.get_indexer(values)]
-    return np.append(of_values, np.int32(missing))[rows]
+    if of_strings or series.dtype == object:
+        rows, values = slice(None), series.to_numpy(dtype=object)
+    else:
+        rows, values = pd.factorize(series, use_na_sentinel=False)
+        values = np.asarray(values, dtype=object)
+    positions = known.get_indexer(pd.Index(values, dtype=object, copy=False))
+    found = np.append(codes, unseen).astype("int32")[positions]
+    unknown = np.flatnonzero(positions < 0)
+    found[unknown[pd.isna(values[unknown])]] = missing
+    return found[rows]
 
 
 def _factorise(frame, column):
@@ -669,9 +682,9 @@ def _kind(frame, column):
     """Whether a column holds strings, numbers or booleans; None if every value is missing."""
     series = frame[column]
     if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.cat.remove_unused_categories().cat.categories
+        series = pd.Series(series.cat.remove_unused_categories().cat.categories)
     inferred = pd.api.types.infer_dtype(series, skipna=True)
-    if not series.notna().any():
+    if not (series.iloc[:100].notna().any() or series.notna().any()):
         return None
     if inferred not in _KINDS:
         raise InputError(

@@ -94,6 +94,49 @@ def test_codes_are_those_of_a_loop_over_the_rows(column, min_count):
         assert (encoded["a"] < encoder.code_counts_["a"]).all()
 
 
+SMALL = {"string": st.sampled_from("abcde"), "number": st.integers(-3, 3), "boolean": st.booleans()}
+HOLDERS = {
+    "string": [*TYPES["string"], pd.StringDtype("python")],
+    "number": ["object", "float64", "Int64", "Float64", "category", "int64", "int8"],
+    "boolean": [*TYPES["boolean"], "bool"],
+}
+LACKING = dict.fromkeys(["int64", "int8", "bool"], st.nothing())
+LACKING |= {"float64": st.just(float("nan"))}
+
+
+@st.composite
+def held_columns(draw):
+    """The names of a kind, and three columns of it: for training, and two new ones."""
+    kind = draw(st.sampled_from(sorted(SMALL)))
+    values = []
+    for _ in range(3):
+        dtype = draw(st.sampled_from(HOLDERS[kind]))
+        value = st.one_of(SMALL[kind], LACKING.get(str(dtype), MISSING_VALUES))
+        values.append(series(draw(st.lists(value, min_size=1, max_size=30)), dtype))
+    return values
+
+
+@given(st.lists(held_columns(), min_size=1, max_size=4), st.integers(1, 3))
+@repeatable
+def test_frames_of_all_types_are_encoded_as_by_a_loop(held, min_count):
+    """Training rows and new ones may hold the same kind of values in different types."""
+    names = [f"column {position}" for position in range(len(held))]
+    rows = [min(map(len, of)) for of in zip(*held, strict=True)]
+    train, *others = (
+        pd.DataFrame({name: of[part][: rows[part]] for name, of in zip(names, held, strict=True)})
+        for part in range(3)
+    )
+    encoder = EntityEncoder(names, min_count=min_count).fit(train)
+    for new in (train, *others):
+        encoded, inputs = encoder.transform(new), encoder.inputs(new)
+        for name in names:
+            expected = naive_codes(train[name].tolist(), new[name].tolist(), min_count)
+            assert encoded[name].tolist() == expected
+            assert inputs[name].dtype == "int32" and inputs[name].tolist() == [
+                [code] for code in expected
+            ]
+
+
 @given(columns(), st.randoms(use_true_random=False))
 @repeatable
 def test_the_order_of_the_rows_changes_no_code(column, random):
