@@ -1,9 +1,10 @@
 """Sampling the dropout of a model: what is the same in every pass is computed once.
 
 A functional or sequential model is a graph, and in it everything before the first dropout gives the
-same in every pass. `Sampler.begin` computes that once for a block of rows, `Sampler.draw` runs the
-rest for many passes in one compiled call. The layers are the model's own and are called as Keras
-calls them, masks included: only the walk through the graph is replaced while a call is traced.
+same in every pass. `Sampler.begin` computes that once for a block of rows; `Sampler.moments` and
+`Sampler.samples` run the rest, many passes in a compiled call. The layers are the model's own and
+are called as Keras calls them, masks included: only the walk through the graph is replaced while a
+call is traced.
 """
 
 import contextlib
@@ -27,7 +28,6 @@ WITH_DROPOUT_INSIDE = (
     keras.layers.Attention,
 )
 SEED = "seed_generator_state"
-
 CALLS = 32
 CONSTANTS = (0x7FEB352D, 0x846CA68B)
 

@@ -57,7 +57,12 @@ def mc_predict(
     even where the layer was called with `training=True` when the model was built, and
     `model(x, training=True)` also trains the statistics of batch normalisation.
 
-    On TensorFlow and JAX the passes run compiled, many of them in one batch.
+    In a functional or sequential model, what no dropout reaches is computed once, not in every
+    pass, nested models included. A layer of your own counts as random too if it holds a
+    `keras.random.SeedGenerator`. On TensorFlow and JAX the passes run compiled, and the next call
+    with the same model compiles nothing: it sees new weights, and a layer whose rate or any other
+    plain attribute has changed is noticed. On a processor the masks of plain `Dropout` come from a
+    faster generator than those of the backend.
 
     Reference: Gal and Ghahramani 2016, https://arxiv.org/abs/1506.02142, equations 6 and 7; notes
         001:75-107, 002:640-678.
