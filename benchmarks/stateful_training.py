@@ -159,7 +159,7 @@ SUBJECTS = [
         tiny=(1, 2),
         prepare=short,
         most={"arrays, an epoch in one piece": 22},
-        goals={"tutorial loop": 9, "fit with a callback": 7},
+        goals={"tutorial loop": 9},
         **COMMON,
     ),
     Subject(
