@@ -13,6 +13,9 @@ BLOCK = 1 << 20
 DAMAGED = (OSError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile)
 
 _NEWLINE, _RETURN, _SPACE = b"\n\r "
+_KEY = 16
+_ONES, _HIGH = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Blocks:
@@ -74,7 +77,7 @@ def plain_rows(block, dimension, wanted):
     Args:
         block: Bytes, whole lines.
         dimension: Integer, numbers in a row.
-        wanted: Set of bytes, the words to read, or `None` for all.
+        wanted: The `Wanted` words, or `None` for all.
 
     Returns:
         The number of lines, the wanted words as a list of bytes and their float32 matrix; or `None`
@@ -95,21 +98,82 @@ def plain_rows(block, dimension, wanted):
     if (before_ends - before_starts != dimension).any():
         return None
 
-    starts = starts.tolist()
-    word_ends = [block.index(b" ", start) for start in starts]
-    words = [block[start:end] for start, end in zip(starts, word_ends, strict=True)]
-    try:
-        b"\n".join(words).decode()
-    except UnicodeDecodeError:
+    if not _is_utf8(characters):
         return None
-    chosen = range(len(words))
+    rows = len(starts)
     if wanted is not None:
-        chosen = [row for row, word in enumerate(words) if word in wanted]
-        words = [words[row] for row in chosen]
-    ends = ends.tolist()
-    text = b" ".join([block[word_ends[row] + 1 : ends[row]] for row in chosen])
-    matrix = read_decimals(text, len(words) * dimension)
-    return None if matrix is None else (len(starts), words, matrix.reshape(-1, dimension))
+        chosen = wanted.may_hold(block, starts)
+        starts, ends = starts[chosen], ends[chosen]
+    words, texts = [], []
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        word_end = block.index(b" ", start)
+        word = block[start:word_end]
+        if wanted is None or word in wanted.words:
+            words.append(word)
+            texts.append(block[word_end + 1 : end])
+    matrix = read_decimals(b" ".join(texts), len(words) * dimension)
+    return None if matrix is None else (rows, words, matrix.reshape(-1, dimension))
+
+
+def _is_utf8(characters):
+    """Whether bytes are UTF-8: those that are not ASCII, each with the one that follows it."""
+    if characters.max(initial=0) < 128:
+        return True
+    other = characters >= 128
+    other[1:] |= other[:-1]
+    try:
+        characters[other].tobytes().decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Wanted:
+    """The words to read, and a fast look at which rows may hold one of them.
+
+    Args:
+        words: Set of bytes.
+    """
+
+    def __init__(self, words):
+        self.words = words
+        block = b"".join(word[:_KEY].ljust(_KEY) + b" " for word in words)
+        starts = np.arange(0, len(block), _KEY + 1)
+        self._keys = np.unique(_keys(block, starts))
+
+    def may_hold(self, block, starts):
+        """Whether each row's first 16 bytes, up to a space, are those of a word.
+
+        A row too near to the end of the block may always hold one.
+        """
+        may = starts > len(block) - _KEY
+        if len(self._keys):
+            keys = _keys(block, np.minimum(starts, max(len(block) - _KEY, 0)))
+            place = np.searchsorted(self._keys, keys)
+            may |= self._keys[np.minimum(place, len(self._keys) - 1)] == keys
+        return may
+
+
+def _keys(block, starts):
+    """A number for the first 16 bytes from each start on, without what follows a space."""
+    if len(block) < _KEY:
+        return np.zeros(len(starts), np.uint64)
+    eights = np.ndarray(len(block) - 7, "<u8", block, strides=(1,))
+    first, space = _up_to_space(eights[starts])
+    second, _ = _up_to_space(eights[starts + 8])
+    second[space] = 0
+    return first * _MULTIPLIER ^ second
+
+
+def _up_to_space(eight):
+    """Eight bytes in a number each, zeros from the first space on; and whether there is one.
+
+    Reference: the search for a zero byte of Warren, Hacker's Delight, 2nd edition, section 6-1.
+    """
+    differing = eight ^ _ONES * np.uint64(_SPACE)
+    found = (differing - _ONES) & ~differing & _HIGH
+    lowest = found & (~found + np.uint64(1))
+    return eight & ((lowest >> np.uint64(7)) - np.uint64(1)), found != 0
 
 
 def _spaces_before(characters, *positions):

@@ -11,7 +11,7 @@ import re
 import zipfile
 
 from dlnotes._vector_cache import cache_entry
-from dlnotes._vector_rows import DAMAGED, Blocks, plain_rows, with_results
+from dlnotes._vector_rows import DAMAGED, Blocks, Wanted, plain_rows, with_results
 from dlnotes.errors import InputError
 import numpy as np
 
@@ -401,7 +401,8 @@ class _Rows:
     def read(self, stream, dimension):
         blocks = Blocks(stream)
         every_block = self._after_the_header(blocks, dimension)
-        look = functools.partial(plain_rows, dimension=self.dimension, wanted=self.wanted)
+        wanted = None if self.wanted is None else Wanted(self.wanted)
+        look = functools.partial(plain_rows, dimension=self.dimension, wanted=wanted)
         for block, plain in with_results(look, every_block):
             if plain is None or self.empty:
                 self._add_lines(block)

@@ -3,7 +3,7 @@ from unittest import mock
 
 from dlnotes import _decimals, _vector_rows, vectors
 from dlnotes._decimals import read_decimals
-from dlnotes._vector_rows import Blocks, plain_rows, with_results
+from dlnotes._vector_rows import Blocks, Wanted, plain_rows, with_results
 from dlnotes.errors import InputError
 from dlnotes.vectors import load_vectors
 from hypothesis import HealthCheck, given, settings
@@ -107,9 +107,9 @@ def test_what_plain_rows_are(end):
     lines, words, matrix = plain_rows(block, 2, None)
     assert (lines, words) == (3, ["naïve".encode(), b"b", b"c"])
     assert matrix.tolist() == [[0.5, 12], [1e5, 0.25], [-0.5, 0.75]]
-    lines, words, matrix = plain_rows(block, 2, {b"c", b"z"})
+    lines, words, matrix = plain_rows(block, 2, Wanted({b"c", b"z"}))
     assert (lines, words, matrix.tolist()) == (3, [b"c"], [[-0.5, 0.75]])
-    assert plain_rows(block, 2, {b"z"})[2].shape == (0, 2)
+    assert plain_rows(block, 2, Wanted({b"z"}))[2].shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_what_plain_rows_are(end):
 )
 def test_other_rows_are_left_to_the_slow_way(line):
     block = b"b 0.5 0.5\n" + line + b"\nc 0.5 0.5\n"
-    assert plain_rows(block, 2, {b"c"}) is None
-    assert plain_rows(b"b 0.5 0.5\nc 0.5 0.5\n", 2, {b"c"}) is not None
+    assert plain_rows(block, 2, Wanted({b"c"})) is None
+    assert plain_rows(b"b 0.5 0.5\nc 0.5 0.5\n", 2, Wanted({b"c"})) is not None
 
 
 @st.composite
@@ -199,3 +199,31 @@ def test_one_line_out_of_the_ordinary_costs_its_block_alone(tmp_path, monkeypatc
     assert load_vectors(path)["new york"].tolist() == [0.5, 0.5]
     assert mock.call(b"new york 0.5 0.5", 2) in split.mock_calls
     assert len(split.mock_calls) < 40
+
+
+@CHECKED
+@given(
+    words=st.lists(st.text("abé \x00", max_size=20), min_size=1, max_size=8),
+    wanted=st.sets(st.text("abé \x00", max_size=20), max_size=4),
+)
+def test_rows_that_may_hold_a_word_are_all_that_do_and_no_others_of_16_bytes(words, wanted):
+    lines = [word.encode() + b" 0.5\n" for word in words]
+    block = b"".join(lines)
+    starts = np.cumsum([0, *map(len, lines[:-1])])
+    may = Wanted({word.encode() for word in wanted}).may_hold(block, starts)
+    beginnings = {word.encode().partition(b" ")[0][:16].rstrip(b"\0") for word in wanted}
+    for word, start, chosen in zip(words, starts, may, strict=True):
+        beginning = word.encode().partition(b" ")[0][:16].rstrip(b"\0")
+        assert chosen == (beginning in beginnings or start > len(block) - 16)
+
+
+@CHECKED
+@given(st.lists(st.sampled_from([b"a", b" ", b"\n", b"\xc3", b"\xa9", b"\xf0\x9f", "é".encode()])))
+def test_a_block_is_utf8_if_it_can_be_decoded(parts):
+    block = b"".join(parts)
+    try:
+        block.decode()
+        decodes = True
+    except UnicodeDecodeError:
+        decodes = False
+    assert _vector_rows._is_utf8(np.frombuffer(block, np.uint8)) == decodes
