@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import gc
 import importlib.metadata
 import json
+import logging
 import math
 import os
 from pathlib import Path
@@ -66,6 +67,7 @@ class Subject:
 def main(about, subjects, arguments=None):
     """Measures the subjects of a script, prints them and writes `results/<script>.json`."""
     script = Path(sys.argv[0])
+    logging.getLogger("tensorflow").setLevel("ERROR")
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
