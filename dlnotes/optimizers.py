@@ -1,4 +1,4 @@
-"""Optimizers that compute what those of Keras compute, in less time."""
+"""Optimizers that take less time than those of Keras."""
 
 from dlnotes._keras import keras
 
