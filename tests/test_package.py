@@ -11,8 +11,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 MODULES = (
-    "builders callbacks checks claims datasets intervals layers masks migrate outputs recurrent "
-    "reuse tables tuning uncertainty vectors"
+    "builders callbacks checks claims datasets intervals layers masks migrate optimizers outputs "
+    "recurrent reuse tables tuning uncertainty vectors"
 )
 
 
