@@ -78,7 +78,9 @@ def aims(found):
     for name, goal in found["goals"].items():
         size = max(found["ratios"][name], key=int)
         reached = found["ratios"][name][size]["median"]
-        if goal < 1:
+        if goal == 1:
+            text = f"at least as fast as {name}: {reached:.3g} times"
+        elif goal < 1:
             text = f"at most {1 / goal:.3g} times as long as {name}: {1 / reached:.3g}"
         else:
             text = f"at least {goal:.3g} times as fast as {name}: {reached:.3g}"
