@@ -59,7 +59,7 @@ def profile(name, options):
     """Runs a recipe in this process and prints where its time went."""
     clock = Clock()
     clock.turn_to("imports")
-    import keras
+    from dlnotes._keras import keras
 
     class FirstStep(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
