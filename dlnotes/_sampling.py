@@ -487,8 +487,8 @@ def _with_training(call):
 
 def _is_plain(layer):
     """Whether it does what Keras' own `Dropout` does, on a device where random numbers are slow."""
-    own = "call" in vars(layer) or type(layer).call is not keras.layers.Dropout.call
-    return not own and layer.rate < 1 and _on_a_processor()
+    is_of_keras = type(layer).call.__module__ == keras.layers.Dropout.__module__
+    return is_of_keras and "call" not in vars(layer) and layer.rate < 1 and _on_a_processor()
 
 
 @functools.cache
