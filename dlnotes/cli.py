@@ -107,6 +107,7 @@ def execute(arguments):
         goes_on = arguments[:1] == ["run"] and any(w.startswith("--resume") for w in arguments)
         if arguments == ["list"]:
             list_recipes()
+            sys.stdout.flush()
             return 0
         if names_a_recipe and arguments[0] in RECIPE_COMMANDS and not goes_on:
             verb, name, *arguments = arguments
