@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 
@@ -47,6 +48,13 @@ def pytest_collection_modifyitems(items):
         for pattern, reason in NOT_ON_JAX.items():
             if re.search(pattern, item.nodeid):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_what_is_new_is_collected():
+    """Each `clear_session` collects garbage: it need not look at what earlier modules left."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
