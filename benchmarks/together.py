@@ -12,6 +12,7 @@ everything else. The suite is divided by test file. Writes `benchmarks/results/t
 import argparse
 from collections import defaultdict
 import json
+import logging
 import os
 from pathlib import Path
 import subprocess
@@ -57,6 +58,7 @@ class Clock:
 
 def profile(name, options):
     """Runs a recipe in this process and prints where its time went."""
+    logging.getLogger("tensorflow").setLevel("ERROR")
     clock = Clock()
     clock.turn_to("imports")
     from dlnotes._keras import keras
