@@ -1,6 +1,6 @@
 """Word vectors: the wanted rows of a large text file, all of its rows, packed files, a second load.
 
-The file is made here: words of one to four syllables, the frequent ones short, a few of them not
+The file is made here: words of one to four syllables, the frequent ones short, many of them not
 ASCII, and 100 numbers with five significant digits as GloVe writes them, about 870 bytes a row.
 
 Two rows of the tables compute less than the others. The limit, `path.read_bytes()`, is what the
@@ -216,6 +216,28 @@ COMMON = {
 }
 READ = "reading the bytes"
 BLOCKS = "reading blocks, no more"
+
+
+def packed(kind, kind_in_words, file, by_tutorial_from_it, decompress):
+    """The wanted rows of a packed file, which cannot be read faster than it is decompressed."""
+    return Subject(
+        name=f"wanted_rows_of_{kind}",
+        title=f"4,300 wanted rows of a {kind_in_words}",
+        sizes=(341, *SIZES[:3]),
+        prepare=preparation(file),
+        contestants={
+            "dlnotes": wanted_rows(library),
+            "tutorial loop": wanted_rows(by_tutorial_from_it),
+            "pandas": wanted_rows(by_pandas),
+            "decompressing": wanted_rows(decompress),
+        },
+        limit="decompressing",
+        most={"tutorial loop": 16_000},
+        goals={"decompressing": 1 / 1.3},
+        **COMMON,
+    )
+
+
 SUBJECTS = [
     Subject(
         name="wanted_rows",
@@ -256,38 +278,8 @@ SUBJECTS = [
         goals={"pandas": 1, "polars": 1},
         **COMMON,
     ),
-    Subject(
-        name="wanted_rows_of_gzip",
-        title="4,300 wanted rows of a gzipped file",
-        sizes=(341, *SIZES[:3]),
-        prepare=preparation(gzipped_file),
-        contestants={
-            "dlnotes": wanted_rows(library),
-            "tutorial loop": wanted_rows(by_tutorial_from_gzip),
-            "pandas": wanted_rows(by_pandas),
-            "decompressing": wanted_rows(gunzip),
-        },
-        limit="decompressing",
-        most={"tutorial loop": 16_000},
-        goals={"decompressing": 1 / 1.3},
-        **COMMON,
-    ),
-    Subject(
-        name="wanted_rows_of_zip",
-        title="4,300 wanted rows of a file in a zip archive",
-        sizes=(341, *SIZES[:3]),
-        prepare=preparation(zipped_file),
-        contestants={
-            "dlnotes": wanted_rows(library),
-            "tutorial loop": wanted_rows(by_tutorial_from_zip),
-            "pandas": wanted_rows(by_pandas),
-            "decompressing": wanted_rows(unzip),
-        },
-        limit="decompressing",
-        most={"tutorial loop": 16_000},
-        goals={"decompressing": 1 / 1.3},
-        **COMMON,
-    ),
+    packed("gzip", "gzipped file", gzipped_file, by_tutorial_from_gzip, gunzip),
+    packed("zip", "file in a zip archive", zipped_file, by_tutorial_from_zip, unzip),
     Subject(
         name="second_load",
         title="20,000 wanted rows of a file that was loaded before",
