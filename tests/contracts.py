@@ -5,6 +5,8 @@ import keras
 import keras_tuner
 import numpy as np
 
+from loops import padded
+
 
 def assert_equal(actual, expected, tolerance=1e-5):
     """Same structure, and every number within `tolerance`."""
@@ -80,3 +82,42 @@ def check_layer(layer, x, folder):
     model.fit(x, np.zeros_like(prediction), verbose=0)
     check_saving(model, x, folder)
     return prediction
+
+
+def check_padding(model, sequences, *, value=0.0, per_step=False):
+    """A batch padded to two lengths gives through `predict` what each sequence gives alone.
+
+    Args:
+        model: Functional model of one input of unknown length that leaves padding out.
+        sequences: List of arrays of unequal length, fewer or more than there are steps.
+        value: What fills the padded steps.
+        per_step: Whether there is an output for each step; those of padded steps may be anything.
+    """
+    longest = max(map(len, sequences))
+    alone = [model.predict(sequence[np.newaxis], verbose=0)[0] for sequence in sequences]
+    for steps in (longest, longest + 2):
+        together = model.predict(padded(sequences, steps, value), verbose=0)
+        for row, expected in zip(together, alone, strict=True):
+            assert_equal(row[: len(expected)] if per_step else row, expected)
+
+
+def check_mixed_precision(build, x, tolerance=0.05):
+    """Computing in bfloat16 gives finite outputs near those of float32, from float32 weights.
+
+    Args:
+        build: Function without arguments that returns a model.
+        x: Inputs of a few examples.
+        tolerance: Largest difference of an output.
+    """
+    policy = keras.config.dtype_policy()
+    exact = build()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        mixed = build()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    mixed.set_weights(exact.get_weights())
+    assert {weight.dtype for weight in mixed.trainable_weights} == {"float32"}
+    outputs = [np.asarray(keras.ops.cast(model(x), "float32")) for model in (mixed, exact)]
+    assert np.isfinite(outputs[0]).all()
+    assert_equal(*outputs, tolerance)
