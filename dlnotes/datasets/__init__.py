@@ -1,5 +1,8 @@
 """Loaders of data: embedded, generated, or fetched when asked."""
 
+from dlnotes.datasets.adding import adding
+from dlnotes.datasets.counting import counting
+from dlnotes.datasets.copying import copying
 from dlnotes.datasets.dataset import Dataset, Split
 from dlnotes.datasets.echo import echo
 from dlnotes.datasets.films import films, read_films
@@ -13,6 +16,8 @@ from dlnotes.datasets.read_sequences import read_sequences
 from dlnotes.datasets.read_series import read_series
 from dlnotes.datasets.read_table import read_table
 from dlnotes.datasets.read_texts import read_texts
+from dlnotes.datasets.recall import recall
+from dlnotes.datasets.seasonal import seasonal
 from dlnotes.datasets.shampoo import shampoo
 from dlnotes.datasets.tag_next import tag_next
 
@@ -20,6 +25,9 @@ __all__ = [
     "Dataset",
     "EpochBatches",
     "Split",
+    "adding",
+    "counting",
+    "copying",
     "echo",
     "films",
     "flights",
@@ -33,6 +41,8 @@ __all__ = [
     "read_series",
     "read_table",
     "read_texts",
+    "recall",
+    "seasonal",
     "shampoo",
     "tag_next",
 ]
