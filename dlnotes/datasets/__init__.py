@@ -1,8 +1,8 @@
 """Loaders of data: embedded, generated, or fetched when asked."""
 
 from dlnotes.datasets.adding import adding
-from dlnotes.datasets.counting import counting
 from dlnotes.datasets.copying import copying
+from dlnotes.datasets.counting import counting
 from dlnotes.datasets.dataset import Dataset, Split
 from dlnotes.datasets.echo import echo
 from dlnotes.datasets.films import films, read_films
@@ -26,8 +26,8 @@ __all__ = [
     "EpochBatches",
     "Split",
     "adding",
-    "counting",
     "copying",
+    "counting",
     "echo",
     "films",
     "flights",
