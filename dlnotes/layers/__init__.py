@@ -9,6 +9,7 @@ from dlnotes.layers.minimal_gated_cell import MinimalGatedCell
 from dlnotes.layers.mutated_gru_cell import MutatedGRUCell
 from dlnotes.layers.peephole_lstm_cell import PeepholeLSTMCell
 from dlnotes.layers.position_embedding import PositionEmbedding
+from dlnotes.layers.product_key_memory import ProductKeyMemory
 from dlnotes.layers.relative_attention import RelativeAttention
 from dlnotes.layers.rollout import Rollout
 from dlnotes.layers.saved_model_layer import SavedModelLayer
@@ -18,8 +19,8 @@ from dlnotes.layers.time_fold import TimeFold
 from dlnotes.layers.transformer_block import TransformerBlock
 
 __all__ = [
-    "AttentiveRNN",
     "CRF",
+    "AttentiveRNN",
     "CoupledLSTMCell",
     "EntmaxAttention",
     "FixedBatch",
@@ -27,6 +28,7 @@ __all__ = [
     "MutatedGRUCell",
     "PeepholeLSTMCell",
     "PositionEmbedding",
+    "ProductKeyMemory",
     "RelativeAttention",
     "Rollout",
     "SavedModelLayer",
