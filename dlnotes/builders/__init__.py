@@ -2,6 +2,7 @@
 
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
 from dlnotes.builders.cnn_lstm import cnn_lstm, cnn_lstm_space
+from dlnotes.builders.encoder_decoder import encoder_decoder, encoder_decoder_space
 from dlnotes.builders.entity_embedding_network import (
     RandomUnseen,
     entity_embedding_network,
@@ -26,6 +27,8 @@ __all__ = [
     "bidirectional_lstm_space",
     "cnn_lstm",
     "cnn_lstm_space",
+    "encoder_decoder",
+    "encoder_decoder_space",
     "entity_embedding_network",
     "entity_embedding_network_space",
     "mc_dropout_network",
