@@ -2,12 +2,16 @@
 
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
 from dlnotes.builders.cnn_lstm import cnn_lstm, cnn_lstm_space
+from dlnotes.builders.crf_tagger import crf_tagger, crf_tagger_space
+from dlnotes.builders.dropout_lstm import dropout_lstm, dropout_lstm_space
 from dlnotes.builders.encoder_decoder import encoder_decoder, encoder_decoder_space
 from dlnotes.builders.entity_embedding_network import (
     RandomUnseen,
     entity_embedding_network,
     entity_embedding_network_space,
 )
+from dlnotes.builders.forecaster import forecaster, forecaster_space
+from dlnotes.builders.gated_rnn import gated_rnn, gated_rnn_space
 from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
 from dlnotes.builders.mlp import mlp, mlp_space
 from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
@@ -15,11 +19,13 @@ from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
 )
+from dlnotes.builders.stacked_rnn import stacked_rnn, stacked_rnn_space
 from dlnotes.builders.stateful_lstm import stateful_lstm, stateful_lstm_space
 from dlnotes.builders.time_distributed_lstm import (
     time_distributed_lstm,
     time_distributed_lstm_space,
 )
+from dlnotes.builders.transformer import transformer, transformer_space
 
 __all__ = [
     "RandomUnseen",
@@ -27,10 +33,18 @@ __all__ = [
     "bidirectional_lstm_space",
     "cnn_lstm",
     "cnn_lstm_space",
+    "crf_tagger",
+    "crf_tagger_space",
+    "dropout_lstm",
+    "dropout_lstm_space",
     "encoder_decoder",
     "encoder_decoder_space",
     "entity_embedding_network",
     "entity_embedding_network_space",
+    "forecaster",
+    "forecaster_space",
+    "gated_rnn",
+    "gated_rnn_space",
     "mc_dropout_network",
     "mc_dropout_network_space",
     "mlp",
@@ -39,8 +53,12 @@ __all__ = [
     "multi_io_network_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
+    "stacked_rnn",
+    "stacked_rnn_space",
     "stateful_lstm",
     "stateful_lstm_space",
     "time_distributed_lstm",
     "time_distributed_lstm_space",
+    "transformer",
+    "transformer_space",
 ]
