@@ -47,14 +47,13 @@ class AttentiveRNN(keras.layers.Wrapper):
 
     Example:
 
-    >>> import keras, numpy as np
+    >>> import keras
     >>> from dlnotes.layers import AttentiveRNN
-    >>> layer = AttentiveRNN(keras.layers.GRUCell(4))
-    >>> memory, start = np.ones((2, 5, 3)), [np.zeros((2, 4))]
+    >>> sequence, memory, start = (keras.Input(shape) for shape in ((7, 1), (5, 3), (4,)))
     >>> keys = keras.layers.Dense(4)(memory)
-    >>> outputs, contexts, weights, state = layer(np.ones((2, 7, 1)), memory, keys, start)
-    >>> outputs.shape, contexts.shape, weights.shape, state.shape
-    ((2, 7, 4), (2, 7, 3), (2, 7, 5), (2, 4))
+    >>> results = AttentiveRNN(keras.layers.GRUCell(4))(sequence, memory, keys, [start])
+    >>> [result.shape for result in results]
+    [(None, 7, 4), (None, 7, 3), (None, 7, 5), (None, 4)]
     """
 
     def __init__(self, layer, **kwargs):
