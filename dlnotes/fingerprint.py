@@ -114,7 +114,7 @@ def _place(dotted):
         return None
     if (package.parent / f"{dotted[2]}.py").is_file() and len(dotted) > 3:
         return package.parent / f"{dotted[2]}.py", dotted[3]
-    for node in ast.parse(package.read_text(encoding="utf-8")).body:
+    for node in ast.walk(ast.parse(package.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and dotted[2] in [alias.name for alias in node.names]:
             return _place([*node.module.split("."), dotted[2]])
     return None

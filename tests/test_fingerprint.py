@@ -61,10 +61,15 @@ def test_without_roots_the_whole_file_counts(marked):
     assert marked(changed, None) != marked(CODE, None)
 
 
-def test_the_library_that_is_reached_counts(marked, tmp_path, monkeypatch):
+IMPORT = "from dlnotes.builders.mlp import mlp\n"
+WHEN_ASKED = f"def __getattr__(name):\n    {IMPORT}    return mlp\n"
+
+
+@pytest.mark.parametrize("init", [IMPORT, WHEN_ASKED])
+def test_the_library_that_is_reached_counts(init, marked, tmp_path, monkeypatch):
     package = tmp_path / "dlnotes"
     (package / "builders").mkdir(parents=True)
-    (package / "builders" / "__init__.py").write_text("from dlnotes.builders.mlp import mlp\n")
+    (package / "builders" / "__init__.py").write_text(init)
     library = package / "builders" / "mlp.py"
     monkeypatch.setattr("dlnotes.fingerprint.PACKAGE", package)
     text = "def mlp(shape, outputs):\n    return 1\n\ndef other():\n    return 1\n"

@@ -27,6 +27,7 @@ from dlnotes.datasets.tag_next import tag_next
 __all__ = [
     "Dataset",
     "EpochBatches",
+    "LengthBuckets",
     "Split",
     "adding",
     "airline_passengers",
@@ -62,4 +63,8 @@ def __getattr__(name):
         from dlnotes.datasets.epoch_batches import EpochBatches
 
         return EpochBatches
+    if name == "LengthBuckets":
+        from dlnotes.datasets.length_buckets import LengthBuckets
+
+        return LengthBuckets
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
