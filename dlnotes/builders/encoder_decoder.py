@@ -28,10 +28,11 @@ def encoder_decoder(
     the source reaches the decoder as the last state alone, one vector whatever its length; with
     attention every step of the decoder looks at all steps of the encoder.
 
-    It is trained with the right answer so far as its second input (teacher forcing):
-    `dlnotes.decoding.teacher_forcing` makes the arrays. To answer, it has to feed on its own
-    output: `dlnotes.decoding.greedy_decode` and `beam_search` encode once and run the decoder step
-    by step.
+    It is trained with the right answer so far as its second input (teacher forcing), for which
+    `dlnotes.decoding.teacher_forcing` makes the arrays:
+    `model.fit({"source": source, "target_so_far": so_far}, targets, sample_weight=weights)`.
+    To answer, it has to feed on its own output: `dlnotes.decoding.greedy_decode` and `beam_search`
+    encode once and run the decoder step by step.
 
     Token 0 fills up the sources; the padding changes nothing. What stands in `target_so_far` after
     a step never reaches that step, so no mask is needed there; give the loss sample weights.
@@ -88,14 +89,13 @@ def encoder_decoder(
     Example:
 
     >>> from dlnotes import builders, datasets, decoding
-    >>> source, target = datasets.copying(samples=100, steps=5, order="reverse").train
-    >>> so_far, target, weights = decoding.teacher_forcing(target)
-    >>> model = builders.encoder_decoder(9, 9, units=8)
-    >>> model.compile("adam", "sparse_categorical_crossentropy")
-    >>> x = {"source": source, "target_so_far": so_far}
-    >>> history = model.fit(x, target, sample_weight=weights, verbose=0)
+    >>> source, answers = datasets.copying(samples=20, steps=5, order="reverse").train
+    >>> so_far, targets, weights = decoding.teacher_forcing(answers)
+    >>> model = builders.encoder_decoder(9, 9, units=8, attention="multiplicative")
+    >>> model({"source": source, "target_so_far": so_far}).shape == (*targets.shape, 9)
+    True
     >>> decoding.greedy_decode(model, source, steps=6).tokens.shape
-    (60, 6)
+    (12, 6)
     """
     _check(source_tokens, target_tokens, cell, attention, window)
     encoder = _encoder(source_tokens, units, cell, attention, bidirectional, dropout)

@@ -120,7 +120,7 @@ class SelectiveAttention(keras.layers.Layer):
         soft = ops.softmax(logits, axis=-1)
         steps = ops.cumsum(ops.ones_like(logits, dtype="int32"), axis=-1) - 1
         chosen = ops.equal(steps, ops.argmax(logits, axis=-1, keepdims=True))
-        return ops.cast(chosen, "float32") + soft - ops.stop_gradient(soft)
+        return ops.cast(chosen, "float32") + (soft - ops.stop_gradient(soft))
 
     def compute_mask(self, inputs, mask=None):
         """The mask of the queries."""
