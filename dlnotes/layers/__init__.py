@@ -10,16 +10,21 @@ from dlnotes.layers.mutated_gru_cell import MutatedGRUCell
 from dlnotes.layers.peephole_lstm_cell import PeepholeLSTMCell
 from dlnotes.layers.position_embedding import PositionEmbedding
 from dlnotes.layers.product_key_memory import ProductKeyMemory
+from dlnotes.layers.qrnn import QRNN
 from dlnotes.layers.relative_attention import RelativeAttention
 from dlnotes.layers.rollout import Rollout
+from dlnotes.layers.rwa_cell import RWACell
 from dlnotes.layers.saved_model_layer import SavedModelLayer
 from dlnotes.layers.selective_attention import SelectiveAttention
+from dlnotes.layers.sru import SRU
 from dlnotes.layers.stateful import StatefulGRU, StatefulLSTM, StatefulRNN, StatefulSimpleRNN
 from dlnotes.layers.time_fold import TimeFold
 from dlnotes.layers.transformer_block import TransformerBlock
 
 __all__ = [
     "CRF",
+    "QRNN",
+    "SRU",
     "AttentiveRNN",
     "CoupledLSTMCell",
     "EntmaxAttention",
@@ -29,6 +34,7 @@ __all__ = [
     "PeepholeLSTMCell",
     "PositionEmbedding",
     "ProductKeyMemory",
+    "RWACell",
     "RelativeAttention",
     "Rollout",
     "SavedModelLayer",
