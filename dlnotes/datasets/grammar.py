@@ -98,6 +98,8 @@ def grammar(samples=1000, steps=12, target="next", seed=0):
 def grammar_words():
     """Returns the vocabulary of `grammar`: a list whose places are the tokens.
 
+    The two forms of a noun or verb stand side by side, the singular first.
+
     Returns:
         A list of named tuples with `text`, `kind` (`"padding"`, `"mark"`, `"determiner"`,
         `"adjective"`, `"noun"`, `"intransitive"`, `"transitive"`, `"preposition"` or

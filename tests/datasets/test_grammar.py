@@ -107,3 +107,11 @@ def test_wrong_arguments_are_refused():
         datasets.grammar(500, steps=4)
     with pytest.raises(InputError, match="`steps` is 3, but must be at least 4"):
         datasets.grammar(steps=3)
+
+
+def test_the_two_forms_of_a_word_stand_side_by_side():
+    for token, word in enumerate(WORDS):
+        if word.kind in ("noun", *VERBS) and word.number == "singular":
+            other = WORDS[token + 1]
+            assert (other.kind, other.number) == (word.kind, "plural")
+            assert word.text.rstrip("s") == other.text.rstrip("s")
