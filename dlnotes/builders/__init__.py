@@ -1,6 +1,7 @@
 """Functions that return an uncompiled functional `keras.Model`, each with its search space."""
 
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
+from dlnotes.builders.char_rnn import char_rnn, char_rnn_space
 from dlnotes.builders.cnn_lstm import cnn_lstm, cnn_lstm_space
 from dlnotes.builders.crf_tagger import crf_tagger, crf_tagger_space
 from dlnotes.builders.dropout_lstm import dropout_lstm, dropout_lstm_space
@@ -12,9 +13,11 @@ from dlnotes.builders.entity_embedding_network import (
 )
 from dlnotes.builders.forecaster import forecaster, forecaster_space
 from dlnotes.builders.gated_rnn import gated_rnn, gated_rnn_space
+from dlnotes.builders.hierarchical_rnn import hierarchical_rnn, hierarchical_rnn_space
 from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
 from dlnotes.builders.mlp import mlp, mlp_space
 from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
+from dlnotes.builders.pooled_lstm import pooled_lstm, pooled_lstm_space
 from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
@@ -31,6 +34,8 @@ __all__ = [
     "RandomUnseen",
     "bidirectional_lstm",
     "bidirectional_lstm_space",
+    "char_rnn",
+    "char_rnn_space",
     "cnn_lstm",
     "cnn_lstm_space",
     "crf_tagger",
@@ -45,12 +50,16 @@ __all__ = [
     "forecaster_space",
     "gated_rnn",
     "gated_rnn_space",
+    "hierarchical_rnn",
+    "hierarchical_rnn_space",
     "mc_dropout_network",
     "mc_dropout_network_space",
     "mlp",
     "mlp_space",
     "multi_io_network",
     "multi_io_network_space",
+    "pooled_lstm",
+    "pooled_lstm_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
     "stacked_rnn",

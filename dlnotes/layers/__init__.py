@@ -1,5 +1,6 @@
 """Keras layers that Keras itself lacks, registered under the package name."""
 
+from dlnotes.layers.attention_pooling import AttentionPooling
 from dlnotes.layers.attentive_rnn import AttentiveRNN
 from dlnotes.layers.coupled_lstm_cell import CoupledLSTMCell
 from dlnotes.layers.crf import CRF
@@ -25,6 +26,7 @@ __all__ = [
     "CRF",
     "QRNN",
     "SRU",
+    "AttentionPooling",
     "AttentiveRNN",
     "CoupledLSTMCell",
     "EntmaxAttention",
