@@ -196,6 +196,35 @@ def beam_search(
     )
 
 
+def token_log_probabilities(model, source, targets, *, start=0, batch_size=256):
+    """The logarithms of the probabilities of every token at every step of given answers.
+
+    The decoder sees the right answer so far, as in training.
+
+    Args:
+        model: As for `greedy_decode`.
+        source: As for `greedy_decode`.
+        targets: Integer array of shape `(rows, steps)`, filled up with 0 at the end.
+        start: As for `greedy_decode`.
+        batch_size: As for `greedy_decode`.
+
+    Returns:
+        Float array of shape `(rows, steps + 1, tokens)`, the last step being that behind the
+        longest answer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlnotes import builders, decoding
+    >>> model, source = builders.encoder_decoder(9, 9, units=4), np.array([[3, 1, 2]])
+    >>> found = decoding.token_log_probabilities(model, source, np.array([[5, 6]]))
+    >>> found.shape, bool(np.allclose(np.exp(found).sum(axis=-1), 1))
+    ((1, 3, 9), True)
+    """
+    so_far, _, _ = teacher_forcing(targets, start)
+    return _log_softmax(_forced(model, source, so_far, batch_size)["logits"])
+
+
 def log_probability(model, source, targets, *, start=0, end=0, batch_size=256):
     """The logarithm of the probability of given answers, with their end, given the sources.
 
@@ -226,9 +255,9 @@ def log_probability(model, source, targets, *, start=0, end=0, batch_size=256):
     >>> bool(np.allclose(again, scores, atol=1e-5))
     True
     """
-    so_far, targets, weights = teacher_forcing(targets, start, end)
-    logits = _forced(model, source, so_far, batch_size)["logits"]
-    found = np.take_along_axis(_log_softmax(logits), targets[..., np.newaxis], axis=-1)
+    found = token_log_probabilities(model, source, targets, start=start, batch_size=batch_size)
+    _, targets, weights = teacher_forcing(targets, start, end)
+    found = np.take_along_axis(found, targets[..., np.newaxis], axis=-1)
     return (found[..., 0] * weights).sum(axis=1)
 
 

@@ -5,6 +5,7 @@ from dlnotes.datasets.airline_passengers import airline_passengers
 from dlnotes.datasets.copying import copying
 from dlnotes.datasets.counting import counting
 from dlnotes.datasets.dataset import Dataset, Split
+from dlnotes.datasets.dates import dates
 from dlnotes.datasets.digit_rows import digit_rows
 from dlnotes.datasets.echo import echo
 from dlnotes.datasets.films import films, read_films
@@ -34,6 +35,7 @@ __all__ = [
     "airline_passengers",
     "copying",
     "counting",
+    "dates",
     "digit_rows",
     "echo",
     "films",
