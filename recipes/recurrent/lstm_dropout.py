@@ -206,15 +206,19 @@ def run(epochs: int = 20, samples: int = 600, seed: int = 0, rate: float = 0.3) 
 """
 ## What to look at
 
-The masks first: two pictures with stripes, one with noise. Stripes take away the same words' numbers, or the
-same units, from a whole sequence, so the network has to do without them; noise takes a little from each
+The masks first: three pictures with stripes, one with noise. Stripes take the same numbers of every word, or
+the same units, from a whole sequence, so the network has to do without them; noise takes a little from each
 step, and the next step may bring it back.
 
 Then the loss on the validation texts, more than the accuracy: without dropout it turns and rises, since the
-network grows sure of its mistakes. Which arrow brings the most? Inputs are what is learned by heart, so
-cutting them closes the gap between known and new texts furthest. Cutting states is milder than its rate
-says, since the memory of an LSTM itself is never cut: what was dropped on the way to the gates is still
-there at the next step. It also costs time, since each gate draws a mask of its own.
+network grows sure of its mistakes. The stars say where early stopping would have ended: part of what
+dropout brings, stopping in time brings as well.
+
+Which arrow? Inputs are what is learned by heart, so cutting them closes the gap between known and new texts
+furthest. Cutting states is milder than its rate says, since the memory of an LSTM itself is never cut: what
+was dropped on the way to the gates is still there at the next step. It also costs time, since each gate
+draws a mask of its own. The kinds overlap: compare *all three* with the best single one before adding the
+others.
 """
 
 # %%

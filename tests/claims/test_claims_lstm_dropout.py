@@ -92,7 +92,8 @@ def scores(module, layer=0.02, inputs=0.04, states=0.02, overlap=0.03, new_masks
         used = [bool(rate) for rate in rates]
         gained = np.dot(used, [inputs, states, layer]) - overlap * (sum(used) == 3)
         numbers[f"{rates}"] = 0.7 + gained
-    return numbers | {"new masks": 0.7 + new_masks}
+    numbers |= {f"loss {name}": -accuracy for name, accuracy in numbers.items()}
+    return numbers | {"new masks": 0.7 + new_masks, "loss new masks": -0.7 - new_masks}
 
 
 @pytest.mark.parametrize(
@@ -103,12 +104,19 @@ def scores(module, layer=0.02, inputs=0.04, states=0.02, overlap=0.03, new_masks
         ("rdrop-each-helps", {"states": 0.001}),
         ("rdrop-overlap", {"overlap": 0.0}),
         ("rdrop-same-mask-better", {"new_masks": 0.04}),
+        ("rdrop-same-mask-surer", {"new_masks": 0.04}),
     ],
 )
 def test_an_effect_that_is_not_there(module, name, broken):
     there = {"layer": 0.04} if name.endswith("series") else {}
     assert verdict(module, name, scores(module, **there)) == "holds"
     assert verdict(module, name, scores(module, **broken)) == "not shown"
+
+
+def test_a_layer_that_does_not_matter(module):
+    nothing, much = {"layer": 0.0, "overlap": 0.0}, {"layer": 0.05, "overlap": 0.0}
+    assert verdict(module, "rdrop-plus-layer-small", scores(module, **nothing)) == "holds"
+    assert verdict(module, "rdrop-plus-layer-small", scores(module, **much)) == "contradicted"
 
 
 def test_harm_contradicts(module):

@@ -131,13 +131,18 @@ def a_mask_for_each_gate():
 ## What each kind brings
 
 All eight combinations of the three kinds at one rate, and what the questions need besides: new masks
-in front of the LSTM, and twice the rate. On the series the error counts as its logarithm, so that 0.02 is
-two percent.
+in front of the LSTM, and twice the rate. Errors and losses count as their logarithms, so that 0.02 is two
+percent.
+
+A first look at the seeds 0 to 9 told the kinds apart by their losses more clearly than by their accuracies,
+and that a network needs a task which it learns at all to lose its memory. What was added then is judged on
+texts and sequences that were not among those: the seeds begin at 100.
 """
 
 # %%
 ALONE = {kind: tuple(0.3 * (kind == other) for other in KINDS) for kind in KINDS}
 FACTORS = list(itertools.product((0.0, 0.3), repeat=3))
+FRESH = 100
 
 
 @reuse
@@ -160,13 +165,16 @@ def train(model, x, y, epochs):
 
 @claims.experiment
 def definitions(seed):
-    known, _, new = STORY.read(600, seed)
+    known, _, new = STORY.read(600, FRESH + seed)
     arms = {rates: (rates,) for rates in [*FACTORS, (0.6, 0.0, 0.0), (0.0, 0.6, 0.0)]}
     numbers = {}
     for name, arm in (arms | {"new masks": (ALONE["dropout"], False)}).items():
         model = train(network(seed, known[0].shape[1:], 10, *arm), *known, 20)
-        accuracies = [model.evaluate(*part, batch_size=2000, verbose=0)[1] for part in (known, new)]
-        numbers |= {f"{name}": accuracies[1], f"gap {name}": accuracies[0] - accuracies[1]}
+        (_, seen), (loss, accuracy) = (
+            model.evaluate(*part, batch_size=2000, verbose=0) for part in (known, new)
+        )
+        numbers |= {f"{name}": accuracy, f"gap {name}": seen - accuracy}
+        numbers[f"loss {name}"] = np.log(loss)
     return numbers
 
 
@@ -180,10 +188,11 @@ def series(seed):
     return numbers
 
 
-def gain_of_layer(scores):
+def gain_of_layer(scores, what=""):
     """What a Dropout layer adds, over the three ways in which the LSTM already drops."""
     inside = [rates[:2] for rates in FACTORS if any(rates[:2]) and not rates[2]]
-    return np.mean([scores[f"{(*r, 0.3)}"] - scores[f"{(*r, 0.0)}"] for r in inside], axis=0)
+    pairs = [(scores[f"{what}{(*r, 0.3)}"], scores[f"{what}{(*r, 0.0)}"]) for r in inside]
+    return np.mean([after - before for after, before in pairs], axis=0)
 
 
 @claims.empirical(
@@ -194,6 +203,16 @@ def gain_of_layer(scores):
 )
 def the_layer_helps_with_texts(scores):
     return claims.superior("accuracy gained", gain_of_layer(scores), by=0.005)
+
+
+@claims.empirical(
+    "rdrop-plus-layer-small",
+    "Where the LSTM already drops, the layer changes the accuracy by less than one point.",
+    where="002:373-375",
+    runs=definitions,
+)
+def the_layer_changes_little(scores):
+    return claims.equivalent("accuracy gained", gain_of_layer(scores), within=0.01)
 
 
 @claims.empirical(
@@ -245,6 +264,17 @@ def one_mask_is_better(scores):
 
 
 @claims.empirical(
+    "rdrop-same-mask-surer",
+    "One mask for all steps lowers the loss on new texts further than new masks do.",
+    where="002:374",
+    runs=definitions,
+)
+def one_mask_lowers_the_loss(scores):
+    lead = scores["loss new masks"] - scores[f"loss {ALONE['dropout']}"]
+    return claims.superior("share of the loss saved", lead, by=0.02)
+
+
+@claims.empirical(
     "rdrop-inputs-regularise-more",
     "At the same rate, dropping inputs closes the gap to new texts further than dropping states.",
     where="002:375",
@@ -265,11 +295,11 @@ def inputs_regularise_more(scores):
 # %%
 @claims.experiment
 def recalled(seed):
-    parts = datasets.recall(1500, 12, seed=seed)
+    parts = datasets.recall(1500, 8, seed=FRESH + seed)
     numbers = {}
     for name, rates in {"none": FACTORS[0], **ALONE}.items():
         if name != "output_dropout":
-            model = train(network(seed, (12, 9), 8, rates), *parts.train, 15)
+            model = train(network(seed, (8, 9), 8, rates), *parts.train, 15)
             numbers[name] = model.evaluate(*parts.test, batch_size=300, verbose=0)[1]
     return numbers
 
@@ -296,13 +326,13 @@ after_lstm = claims.question(
     "oq-dropout-after-lstm",
     "Does a Dropout layer still improve an LSTM that has dropout or recurrent dropout?",
     where="002:373",
-    answered_by=("rdrop-plus-layer", "rdrop-plus-layer-series", "rdrop-overlap"),
+    answered_by=("rdrop-plus-layer-small", "rdrop-plus-layer-series", "rdrop-overlap"),
 )
 inside_or_outside = claims.question(
     "oq-dropout-inside-vs-outside",
     "What is the difference between a separate layer and dropout inside the LSTM?",
     where="002:374",
-    answered_by=("outdated-34", "rdrop-inside-is-shared-layer", "rdrop-same-mask-better"),
+    answered_by=("outdated-34", "rdrop-inside-is-shared-layer", "rdrop-same-mask-surer"),
 )
 inputs_or_states = claims.question(
     "oq-dropout-vs-recurrent",
