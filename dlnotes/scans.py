@@ -79,9 +79,7 @@ def from_the_end(decay, inputs):
         The whole gradients of the states, of the same shape.
     """
     later = keras.ops.concatenate([decay[:, 1:], keras.ops.zeros_like(decay[:, :1])], axis=1)
-    later, inputs = keras.ops.flip(later, axis=1), keras.ops.flip(inputs, axis=1)
-    states = _with_gradient(later, inputs, keras.ops.zeros_like(inputs[:, 0]))
-    return keras.ops.flip(states, axis=1)
+    return _in_blocks(later, inputs, keras.ops.zeros_like(inputs[:, 0]), backwards=True)
 
 
 def states_before(states, initial_state):
@@ -98,20 +96,19 @@ def states_before(states, initial_state):
     return keras.ops.concatenate([first, states[:, :-1]], axis=1)
 
 
-def _in_blocks(decay, inputs, initial_state):
+def _in_blocks(decay, inputs, initial_state, backwards=False):
     """All blocks side by side from a zero state; then what each block inherits is added."""
-    steps = keras.ops.shape(inputs)[1]
-    units = inputs.shape[-1]
+    steps, units = keras.ops.shape(inputs)[1], inputs.shape[-1]
     size = -(-steps // -(-steps // BLOCK)) if isinstance(steps, int) else BLOCK
     missing = -steps % size
+    order = slice(None, None, -1) if backwards else slice(None)
 
-    def blocks(tensor):
+    def side_by_side(tensor):
         padded = keras.ops.pad(tensor, [[0, 0], [0, missing], [0, 0]])
-        return keras.ops.unstack(
-            keras.ops.reshape(padded, (-1, (steps + missing) // size, size, units)), size, axis=2
-        )
+        blocks = keras.ops.reshape(padded, (-1, (steps + missing) // size, size, units))
+        return keras.ops.unstack(blocks, size, axis=2)[order]
 
-    decays, states = blocks(decay), blocks(inputs)
+    decays, states = side_by_side(decay), side_by_side(inputs)
     for step in range(1, size):
         states[step] = decays[step] * states[step - 1] + states[step]
         decays[step] = decays[step] * decays[step - 1]
@@ -121,8 +118,10 @@ def _in_blocks(decay, inputs, initial_state):
         return state, state
 
     ends = keras.ops.transpose(keras.ops.stack([decays[-1], states[-1]]), (2, 0, 1, 3))
-    _, ends = keras.ops.scan(end, initial_state, ends)
-    inherited = states_before(keras.ops.swapaxes(ends, 0, 1), initial_state)
-    states = [d * inherited + state for d, state in zip(decays, states, strict=True)]
+    _, ends = keras.ops.scan(end, initial_state, ends, reverse=backwards)
+    ends, first = keras.ops.swapaxes(ends, 0, 1), keras.ops.expand_dims(initial_state, 1)
+    inherited = [ends[:, 1:], first] if backwards else [first, ends[:, :-1]]
+    inherited = keras.ops.concatenate(inherited, axis=1)
+    states = [d * inherited + state for d, state in zip(decays, states, strict=True)][order]
     states = keras.ops.reshape(keras.ops.stack(states, axis=2), (-1, steps + missing, units))
     return states[:, :steps]

@@ -101,9 +101,11 @@ class QRNN(ParallelRecurrent):
         gates = keras.ops.cast(self.convolution(sequences), self.variable_dtype)
         candidate, *gates = keras.ops.split(gates, 1 + len(self.pooling), axis=-1)
         gates = dict(zip(self.pooling, map(keras.ops.sigmoid, gates), strict=True))
-        kept = 1 - (1 - self.zoneout) * self.dropout(1 - gates["f"], training=training)
-        new = gates.get("i", 1 - kept) * keras.ops.tanh(candidate)
-        memories = linear_recurrence(kept, new, memory, mask)
+        if self.zoneout:
+            forgot = self.dropout(1 - gates["f"], training=training)
+            gates["f"] = 1 - (1 - self.zoneout) * forgot
+        new = gates.get("i", 1 - gates["f"]) * keras.ops.tanh(candidate)
+        memories = linear_recurrence(gates["f"], new, memory, mask)
         states = [memories[:, -1], *self._recent(sequences, mask)]
         return memories * gates.get("o", 1), states
 

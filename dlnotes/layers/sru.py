@@ -103,13 +103,11 @@ class SRU(ParallelRecurrent):
         forget = forget + self.forget_bias
         if mask is not None:
             forget = keras.ops.where(keras.ops.expand_dims(mask, -1), forget, SHUT)
-        weight = keras.ops.copy(self.forget_memory)
-        memories = _memories(forget, candidate, weight, memory)
+        memories = _memories(forget, candidate, keras.ops.copy(self.forget_memory), memory)
         before = states_before(memories, memory)
-        reset = keras.ops.sigmoid(reset + self.reset_bias + self.reset_memory * before)
-        alpha = (1 + 2 * math.exp(self.highway_bias)) ** 0.5
-        outputs = reset * memories + (1 - reset) * skipped * alpha
-        return outputs, [memories[:, -1]]
+        reset = keras.ops.sigmoid(reset + self.reset_memory * before + self.reset_bias)
+        highway = skipped * (1 + 2 * math.exp(self.highway_bias)) ** 0.5
+        return highway + reset * (memories - highway), [memories[:, -1]]
 
     def get_config(self):
         return super().get_config() | {"highway_bias": self.highway_bias}
