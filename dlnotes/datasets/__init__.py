@@ -7,9 +7,11 @@ from dlnotes.datasets.counting import counting
 from dlnotes.datasets.dataset import Dataset, Split
 from dlnotes.datasets.dates import dates
 from dlnotes.datasets.digit_rows import digit_rows
+from dlnotes.datasets.docstrings import docstrings
 from dlnotes.datasets.echo import echo
 from dlnotes.datasets.films import films, read_films
 from dlnotes.datasets.flights import flights
+from dlnotes.datasets.gloss_documents import gloss_documents
 from dlnotes.datasets.glosses import glosses
 from dlnotes.datasets.glove_full import glove
 from dlnotes.datasets.glove_path import glove_path
@@ -37,9 +39,11 @@ __all__ = [
     "counting",
     "dates",
     "digit_rows",
+    "docstrings",
     "echo",
     "films",
     "flights",
+    "gloss_documents",
     "glosses",
     "glove",
     "glove_path",
