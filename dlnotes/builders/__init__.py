@@ -11,6 +11,7 @@ from dlnotes.builders.entity_embedding_network import (
     entity_embedding_network,
     entity_embedding_network_space,
 )
+from dlnotes.builders.fast_rnn import fast_rnn, fast_rnn_space
 from dlnotes.builders.forecaster import forecaster, forecaster_space
 from dlnotes.builders.gated_rnn import gated_rnn, gated_rnn_space
 from dlnotes.builders.hierarchical_rnn import hierarchical_rnn, hierarchical_rnn_space
@@ -46,6 +47,8 @@ __all__ = [
     "encoder_decoder_space",
     "entity_embedding_network",
     "entity_embedding_network_space",
+    "fast_rnn",
+    "fast_rnn_space",
     "forecaster",
     "forecaster_space",
     "gated_rnn",
