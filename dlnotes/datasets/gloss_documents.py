@@ -8,7 +8,7 @@ import pandas as pd
 DECIDING = ("animal", "body", "food", "person", "plant")
 
 
-def gloss_documents(samples=1000, sentences=6, seed=0):
+def gloss_documents(samples=1000, sentences=6, rivals=0, seed=0):
     """Puts dictionary definitions together to documents whose label comes from one of them.
 
     Every document has one definition of an animal, a part of the body, a food, a person or a plant,
@@ -17,11 +17,16 @@ def gloss_documents(samples=1000, sentences=6, seed=0):
     it through the rest. Documents have between half of `sentences` and `sentences` sentences, and
     the one that decides may stand anywhere. No definition decides two documents.
 
+    With `rivals` there are sentences of other deciding kinds too, all of them later: the first one
+    counts, so that the words alone do not tell the label, and the order of the sentences does.
+
     Reference: WordNet 3.1, Princeton University (WordNet licence); notes 002:1460, 1479-1481.
 
     Args:
         samples: Integer, number of documents, 7,500 at most. Defaults to `1000`.
         sentences: Integer, sentences of the longest document. Defaults to `6`.
+        rivals: Integer, how many sentences behind the one that decides are of another deciding
+            kind, fewer than half of `sentences`. Defaults to `0`.
         seed: Integer. Defaults to `0`.
 
     Returns:
@@ -39,21 +44,33 @@ def gloss_documents(samples=1000, sentences=6, seed=0):
     (3, 'food')
     """
     check_at_least(1, samples=samples, sentences=sentences)
+    check_at_least(0, rivals=rivals)
     table = glosses()
-    decides = table["label"].isin(DECIDING)
-    deciding, others = table[decides], table.loc[~decides, "text"].to_numpy()
+    can_decide = table["label"].isin(DECIDING)
+    deciding, others = table[can_decide], table.loc[~can_decide, "text"].to_numpy()
+    other_kinds = {
+        label: deciding.loc[deciding["label"] != label, "text"].to_numpy() for label in DECIDING
+    }
     if samples > len(deciding):
         raise InputError(
             f"`samples` is {samples}, but there are {len(deciding)} definitions that can decide."
         )
+    if rivals + 1 > (sentences + 1) // 2:
+        raise InputError(
+            f"`rivals` is {rivals}, but the shortest of documents of up to {sentences} sentences "
+            f"have {(sentences + 1) // 2}, of which one decides."
+        )
     random = np.random.default_rng(seed)
     chosen = deciding.iloc[random.permutation(len(deciding))[:samples]]
     lengths = random.integers((sentences + 1) // 2, sentences + 1, size=samples)
-    places = random.integers(lengths)
-    documents = []
-    for text, length, place in zip(chosen["text"], lengths, places, strict=True):
+    documents, decides = [], []
+    for text, label, length in zip(chosen["text"], chosen["label"], lengths, strict=True):
         document = random.choice(others, size=length)
-        document[place] = text
+        first, *later = np.sort(random.permutation(length)[: rivals + 1])
+        document[first] = text
+        if later:
+            document[later] = random.choice(other_kinds[label], size=rivals)
         documents.append(tuple(document))
+        decides.append(first)
     labels = chosen["label"].to_numpy()
-    return pd.DataFrame({"sentences": documents, "label": labels, "decides": places})
+    return pd.DataFrame({"sentences": documents, "label": labels, "decides": decides})

@@ -170,7 +170,7 @@ def run(epochs: int = 5, samples: int = 1200, seed: int = 0, data: Path | None =
     errors.check_at_least(1, epochs=epochs)
     errors.check_at_least(20, samples=samples)
     report = Report("attention_pooling", metric="accuracy", better="higher")
-    table = datasets.gloss_documents(2 * samples, SENTENCES, seed)
+    table = datasets.gloss_documents(2 * samples, SENTENCES, seed=seed)
     texts, x = read(table, load_vectors(datasets.glove_path()))
     y = np.unique(table["label"], return_inverse=True)[1]
     ends = [samples, samples + samples // 4]

@@ -18,6 +18,18 @@ def test_one_sentence_decides_and_no_other_one_could(kinds):
         assert found.iloc[document.decides] == document.label
 
 
+def test_with_rivals_the_first_of_several_deciding_kinds_counts(kinds):
+    places = set()
+    for document in datasets.gloss_documents(300, rivals=2).itertuples():
+        found = kinds[list(document.sentences)].tolist()
+        deciding = [place for place, kind in enumerate(found) if kind in DECIDING]
+        assert len(deciding) == 3 and deciding[0] == document.decides
+        assert found[deciding[0]] == document.label
+        assert document.label not in [found[place] for place in deciding[1:]]
+        places.add(document.decides)
+    assert places == {0, 1, 2, 3}
+
+
 def test_lengths_places_and_labels_are_spread():
     table = datasets.gloss_documents(2000, sentences=6)
     lengths = table["sentences"].map(len)
@@ -44,3 +56,7 @@ def test_wrong_numbers_are_refused():
         datasets.gloss_documents(7501)
     with pytest.raises(InputError, match="`sentences` is 0, but must be at least 1"):
         datasets.gloss_documents(sentences=0)
+    with pytest.raises(InputError, match="`rivals` is -1, but must be at least 0"):
+        datasets.gloss_documents(rivals=-1)
+    with pytest.raises(InputError, match="`rivals` is 3, but the shortest of documents of up to 6"):
+        datasets.gloss_documents(rivals=3)

@@ -28,7 +28,7 @@ DEFAULTS |= {"learning_rate": 0.01}
 
 # %%
 def documents(samples, seed):
-    table = datasets.gloss_documents(samples, STORY.SENTENCES, seed)
+    table = datasets.gloss_documents(samples, STORY.SENTENCES, seed=seed)
     _, x = STORY.read(table, load_vectors(datasets.glove_path()))
     y = np.unique(table["label"], return_inverse=True)[1]
     ends = [samples * 6 // 10, samples * 8 // 10]
