@@ -14,6 +14,10 @@ from dlnotes.builders.entity_embedding_network import (
 from dlnotes.builders.fast_rnn import fast_rnn, fast_rnn_space
 from dlnotes.builders.forecaster import forecaster, forecaster_space
 from dlnotes.builders.gated_rnn import gated_rnn, gated_rnn_space
+from dlnotes.builders.hierarchical_attention import (
+    hierarchical_attention,
+    hierarchical_attention_space,
+)
 from dlnotes.builders.hierarchical_rnn import hierarchical_rnn, hierarchical_rnn_space
 from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
 from dlnotes.builders.mlp import mlp, mlp_space
@@ -53,6 +57,8 @@ __all__ = [
     "forecaster_space",
     "gated_rnn",
     "gated_rnn_space",
+    "hierarchical_attention",
+    "hierarchical_attention_space",
     "hierarchical_rnn",
     "hierarchical_rnn_space",
     "mc_dropout_network",
