@@ -2,10 +2,13 @@
 
 from dlnotes.layers.attention_pooling import AttentionPooling
 from dlnotes.layers.attentive_rnn import AttentiveRNN
+from dlnotes.layers.batch_norm_lstm import BatchNormLSTM
 from dlnotes.layers.coupled_lstm_cell import CoupledLSTMCell
 from dlnotes.layers.crf import CRF
 from dlnotes.layers.entmax_attention import EntmaxAttention
 from dlnotes.layers.fixed_batch import FixedBatch
+from dlnotes.layers.layer_norm_gru_cell import LayerNormGRUCell
+from dlnotes.layers.layer_norm_lstm_cell import LayerNormLSTMCell
 from dlnotes.layers.minimal_gated_cell import MinimalGatedCell
 from dlnotes.layers.mutated_gru_cell import MutatedGRUCell
 from dlnotes.layers.peephole_lstm_cell import PeepholeLSTMCell
@@ -28,9 +31,12 @@ __all__ = [
     "SRU",
     "AttentionPooling",
     "AttentiveRNN",
+    "BatchNormLSTM",
     "CoupledLSTMCell",
     "EntmaxAttention",
     "FixedBatch",
+    "LayerNormGRUCell",
+    "LayerNormLSTMCell",
     "MinimalGatedCell",
     "MutatedGRUCell",
     "PeepholeLSTMCell",

@@ -80,11 +80,10 @@ class PeepholeLSTMCell(MemoryCell):
 
     def step(self, inputs, hidden, _, memory):
         i, f, candidate, o = self.sums(inputs, hidden)
-        peephole_i, peephole_f, peephole_o = keras.ops.unstack(self.peepholes, 3)
-        i = self.recurrent_activation(i + peephole_i * memory)
-        f = self.recurrent_activation(f + peephole_f * memory)
+        i = self.recurrent_activation(i + self.peepholes[0] * memory)
+        f = self.recurrent_activation(f + self.peepholes[1] * memory)
         memory = f * memory + i * self.activation(candidate)
-        o = self.recurrent_activation(o + peephole_o * memory)
+        o = self.recurrent_activation(o + self.peepholes[2] * memory)
         return [o * self.activation(memory), memory]
 
     def get_config(self):

@@ -3,6 +3,8 @@
 from dlnotes.errors import InputError
 from dlnotes.layers import (
     CoupledLSTMCell,
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
     MinimalGatedCell,
     MutatedGRUCell,
     PeepholeLSTMCell,
@@ -24,7 +26,10 @@ CELLS = {
     "mut1": lambda units, **options: MutatedGRUCell(units, 1, **options),
     "mut2": lambda units, **options: MutatedGRUCell(units, 2, **options),
     "mut3": lambda units, **options: MutatedGRUCell(units, 3, **options),
+    "layer_norm_lstm": LayerNormLSTMCell,
+    "layer_norm_gru": LayerNormGRUCell,
 }
+TWO_STATES = ("coupled", "peephole", "layer_norm_lstm")
 each_cell = pytest.mark.parametrize("name", CELLS)
 
 
@@ -76,16 +81,43 @@ def mut3(x, h, kernel, recurrent_kernel, bias):
     return (np.tanh((r * h) @ u_h + x @ w_h + b_h) * z + h * (1 - z),)
 
 
+def layer_norm(values, gain):
+    return gain * (values - values.mean()) / np.sqrt(values.var() + 1e-3)
+
+
+def layer_norm_lstm(x, h, c, kernel, recurrent_kernel, bias, gain_x, gain_h, gain_c, bias_c):
+    gates = layer_norm(x @ kernel, gain_x) + layer_norm(h @ recurrent_kernel, gain_h) + bias
+    i, f, candidate, o = np.split(gates, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(candidate)
+    return sigmoid(o) * np.tanh(layer_norm(c, gain_c) + bias_c), c
+
+
+def layer_norm_gru(x, h, kernel, recurrent_kernel, bias, gain_x, gain_h):
+    w_gates, w = kernel[:, : 2 * UNITS], kernel[:, 2 * UNITS :]
+    u_gates, u = recurrent_kernel[:, : 2 * UNITS], recurrent_kernel[:, 2 * UNITS :]
+    b_gates, b, b_inside = np.split(bias, [2 * UNITS, 3 * UNITS])
+    gates = layer_norm(x @ w_gates, gain_x[: 2 * UNITS]) + b_gates
+    gates = gates + layer_norm(h @ u_gates, gain_h[: 2 * UNITS])
+    z, r = np.split(sigmoid(gates), 2)
+    inside = layer_norm(h @ u, gain_h[2 * UNITS :]) + b_inside
+    candidate = np.tanh(layer_norm(x @ w, gain_x[2 * UNITS :]) + b + r * inside)
+    replaced = 1 - z  # the z of the paper, which says how much is replaced
+    return ((1 - replaced) * h + replaced * candidate,)
+
+
 def cut(*weights):
     return [np.split(w, w.shape[-1] // UNITS, axis=-1) for w in weights]
 
 
-STEPS = {f.__name__: f for f in (coupled, peephole, minimal, mut1, mut2, mut3)}
+STEPS = {
+    step.__name__: step
+    for step in (coupled, peephole, minimal, mut1, mut2, mut3, layer_norm_lstm, layer_norm_gru)
+}
 
 
 def loop(name, sequence, weights):
     """The outputs of all steps over one sequence."""
-    states = [np.zeros(UNITS)] * (2 if name in ("coupled", "peephole") else 1)
+    states = [np.zeros(UNITS)] * (2 if name in TWO_STATES else 1)
     outputs = []
     for x in sequence:
         states = STEPS[name](x, *states, *weights)
@@ -115,7 +147,7 @@ def test_equals_the_loop_of_the_paper(name, sequences, rng):
         assert_equal(outputs, loop(name, sequence, model.get_weights()))
 
 
-@pytest.mark.parametrize("name", ["peephole", "mut2"])
+@pytest.mark.parametrize("name", ["peephole", "layer_norm_gru"])
 def test_padded_batch_equals_sequences_alone(name, sequences, rng):
     check_padding(randomise(network(name), rng), sequences, per_step=True)
 
@@ -165,7 +197,7 @@ def test_settings(name):
     assert float(layer.losses[0]) == pytest.approx(penalty, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["peephole", "mut1"])
+@pytest.mark.parametrize("name", ["mut1", "layer_norm_lstm"])
 def test_fitting_and_saving_with_dropout(name, rng, tmp_path):
     layer = keras.layers.RNN(CELLS[name](UNITS, dropout=0.2, recurrent_dropout=0.3))
     check_layer(layer, rng.normal(size=(4, 5, UNITS)).astype("float32"), tmp_path)
@@ -200,7 +232,9 @@ def test_dropout_masks_are_held_for_all_steps_and_off_in_inference(name, rng):
     assert_equal(dropped[0], cell(x * kept, zero)[0])
 
 
-@pytest.mark.parametrize(("name", "forget"), [("coupled", 0), ("peephole", 1)])
+@pytest.mark.parametrize(
+    ("name", "forget"), [("coupled", 0), ("peephole", 1), ("layer_norm_lstm", 1)]
+)
 @pytest.mark.parametrize("unit_forget_bias", [False, True])
 def test_the_forget_bias_starts_at_one(name, forget, unit_forget_bias):
     cell = CELLS[name](UNITS, unit_forget_bias=unit_forget_bias, bias_initializer="random_normal")
@@ -232,6 +266,21 @@ def test_the_gate_of_a_minimal_cell_forgets_when_it_is_open(rng):
         cell.bias.assign(np.repeat([gate, 0], UNITS))
         kept = np.allclose(cell(x, [state.astype("float32")])[0], state, atol=1e-5)
         assert kept == (gate < 0)
+
+
+@pytest.mark.parametrize("name", ["layer_norm_lstm", "layer_norm_gru"])
+def test_layer_normalisation_forgets_the_scale_and_a_constant_feature_keeps_it(name, rng):
+    def outputs(x):
+        return np.asarray(keras.layers.RNN(cell)(x.astype("float32")))
+
+    x = rng.uniform(0.5, 1, size=(4, 5, 1))
+    cell = CELLS[name](UNITS, epsilon=1e-12)
+    assert_equal(outputs(x), outputs(7 * x), 1e-4)
+    assert_equal(outputs(x), outputs(np.ones_like(x)), 1e-4)
+    cell = CELLS[name](UNITS, epsilon=1e-12)
+    one = np.ones_like(x)
+    moved = outputs(np.concatenate([x, one], -1)) - outputs(np.concatenate([7 * x, one], -1))
+    assert np.abs(moved).max() > 1e-2
 
 
 @pytest.mark.parametrize("variant", [1, 2])
