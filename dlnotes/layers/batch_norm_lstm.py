@@ -73,7 +73,7 @@ class BatchNormLSTM(keras.layers.Layer):
     >>> lstm = BatchNormLSTM(4, max_steps=10)
     >>> lstm(keras.Input((10, 3))).shape
     (None, 4)
-    >>> lstm.moving_mean.shape
+    >>> tuple(lstm.moving_mean.shape)
     (10, 36)
     """
 

@@ -1,6 +1,7 @@
 """The claims about variants of the LSTM change their verdict when what they check is broken."""
 
 from dlnotes import catalogue, claims, datasets
+from dlnotes.layers import MutatedGRUCell
 import keras
 import numpy as np
 import pytest
@@ -43,6 +44,21 @@ def test_a_keras_that_forces_zeros(module, monkeypatch):
     monkeypatch.setattr(keras.layers.LSTMCell, "build", forced)
     assert verdict(module, "outdated-8") == "contradicted"
     assert verdict(module, "forget-bias-forces-zeros") == "holds"
+
+
+def test_a_mutation_of_another_width(module, monkeypatch):
+    assert verdict(module, "mutations-in-keras") == "holds"
+    step = MutatedGRUCell.step
+
+    def doubled(self, *states):
+        return [keras.ops.repeat(state, 2, axis=-1) for state in step(self, *states)]
+
+    monkeypatch.setattr(
+        MutatedGRUCell,
+        "step",
+        lambda self, x, hidden, state: doubled(self, x, hidden[:, :4], state[:, :4]),
+    )
+    assert verdict(module, "mutations-in-keras") == "contradicted"
 
 
 def test_a_cell_that_is_worse_or_best_everywhere(module):
