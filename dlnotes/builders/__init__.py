@@ -22,6 +22,7 @@ from dlnotes.builders.hierarchical_rnn import hierarchical_rnn, hierarchical_rnn
 from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
 from dlnotes.builders.mlp import mlp, mlp_space
 from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
+from dlnotes.builders.normalized_rnn import normalized_rnn, normalized_rnn_space
 from dlnotes.builders.pooled_lstm import pooled_lstm, pooled_lstm_space
 from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
@@ -67,6 +68,8 @@ __all__ = [
     "mlp_space",
     "multi_io_network",
     "multi_io_network_space",
+    "normalized_rnn",
+    "normalized_rnn_space",
     "pooled_lstm",
     "pooled_lstm_space",
     "pretrained_text_classifier",
