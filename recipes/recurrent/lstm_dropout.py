@@ -217,8 +217,7 @@ dropout brings, stopping in time brings as well.
 Which arrow? Inputs are what is learned by heart, so cutting them closes the gap between known and new texts
 furthest. Cutting states is milder than its rate says, since the memory of an LSTM itself is never cut: what
 was dropped on the way to the gates is still there at the next step. It also costs time, since each gate
-draws a mask of its own. The kinds overlap: compare *all three* with the best single one before adding the
-others.
+draws a mask of its own. Compare *all three* with the best single one before adding the others.
 """
 
 # %%

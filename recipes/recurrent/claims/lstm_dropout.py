@@ -326,7 +326,7 @@ after_lstm = claims.question(
     "oq-dropout-after-lstm",
     "Does a Dropout layer still improve an LSTM that has dropout or recurrent dropout?",
     where="002:373",
-    answered_by=("rdrop-plus-layer-small", "rdrop-plus-layer-series", "rdrop-overlap"),
+    answered_by=("rdrop-plus-layer-small", "rdrop-plus-layer-series"),
 )
 inside_or_outside = claims.question(
     "oq-dropout-inside-vs-outside",
