@@ -95,18 +95,19 @@ class SRU(ParallelRecurrent):
 
     def read(self, sequences, states, mask, training):
         products = keras.ops.matmul(sequences, self.kernel)
-        skipped = sequences if self.features == self.units else products[..., 3 * self.units :]
-        products, skipped, memory = (
-            keras.ops.cast(one, self.variable_dtype) for one in (products, skipped, states[0])
+        products, sequences, memory = (
+            keras.ops.cast(one, self.variable_dtype) for one in (products, sequences, states[0])
         )
-        candidate, forget, reset = keras.ops.split(products[..., : 3 * self.units], 3, axis=-1)
+        matrices = self.kernel.shape[1] // self.units
+        candidate, forget, reset, *projected = keras.ops.split(products, matrices, axis=-1)
         forget = forget + self.forget_bias
         if mask is not None:
             forget = keras.ops.where(keras.ops.expand_dims(mask, -1), forget, SHUT)
         memories = _memories(forget, candidate, keras.ops.copy(self.forget_memory), memory)
         before = states_before(memories, memory)
         reset = keras.ops.sigmoid(reset + self.reset_memory * before + self.reset_bias)
-        highway = skipped * (1 + 2 * math.exp(self.highway_bias)) ** 0.5
+        alpha = (1 + 2 * math.exp(self.highway_bias)) ** 0.5
+        highway = alpha * (projected[0] if projected else sequences)
         return highway + reset * (memories - highway), [memories[:, -1]]
 
     def get_config(self):
