@@ -185,7 +185,7 @@ def draw(report, x, y, answers):
     lines = {
         "written by hand": x,
         "from its class": answers["one to many", "vector at every step"],
-        "from the rows above": np.hstack([blank, answers["many to many", "aligned"]]),
+        "row after row": np.hstack([blank, answers["many to many", "aligned"]]),
         "lower half, aligned": np.hstack([upper, answers["halves", "aligned"]]),
         "lower half, delayed": np.hstack([upper, answers["halves", "delayed"][:, HALF:]]),
     }
