@@ -178,8 +178,8 @@ def write(report, model, texts, seed):
     for name, part in ({REAL: texts[2]} | parts).items():
         share = np.mean([word in known for word in re.findall(WORD, part)] or 0)
         report.add(name, task=WORDS, seed=seed, baseline=name == REAL, known=share)
-    said = [textwrap.fill(f"{n}: {' '.join(part.split())[:450]}", 150) for n, part in parts.items()]
-    figure, axis = figures.axes(size=(9.6, 2.2))
+    said = [textwrap.fill(f"{n}: {' '.join(part.split())[:450]}", 118) for n, part in parts.items()]
+    figure, axis = figures.axes(size=(9.6, 2.6))
     axis.text(0, 1, "\n\n".join(said), size=8, family="monospace", va="top", parse_math=False)
     axis.set_axis_off()
     report.figure("written", figure, " ".join(said))
@@ -220,7 +220,8 @@ def run(
 """
 ## What to look at
 
-The bits first: how far the network is ahead of counts of a few characters, for the price of its training.
+The bits first, in both directions: counts of a few characters cost nothing to train, and with this little text and
+training a network need not be ahead of them. That it is on one division of the modules says little about the next.
 
 Then the units, and the row before training in particular: a network that has learned nothing remembers its last
 characters anyhow, evenly and for long, so that some unit always goes with a count of characters. What training adds is
