@@ -41,6 +41,7 @@ sets the number of weights, and each other cell is made as wide as that allows. 
 input to their state, which takes a linear layer in front; it counts as well.
 """
 
+# %%
 # columns of kernel and recurrent kernel, and other weights, in multiples of the width
 SIZES = {
     "lstm": (4, 4, 4),
