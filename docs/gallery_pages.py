@@ -51,6 +51,8 @@ OF_ENTRIES = {"holds": "confirmed", "contradicted": "no longer so"}
 ONE_RUN = """### One run
 
 The recipe with its default options and one seed, as it ran when this page was built:"""
+NO_CLAIMS = "The notes name this subject, but say nothing of it that an experiment could settle."
+NOT_CHECKED = "The claims of the notes on this subject are not checked yet."
 GENERATED = ("_generated", "recipes", "families", "reference")
 
 
@@ -65,6 +67,16 @@ class Entry:
     @property
     def name(self):
         return self.recipe.name
+
+    @property
+    def says_nothing(self):
+        """Whether the notes say nothing of the subject that could be checked."""
+        return not self.recipe.claims_path.is_file()
+
+    @property
+    def badges(self):
+        """How many claims have which verdict, or that there is nothing to judge."""
+        return "[none]{.verdict .verdict-none}" if self.says_nothing else badges(self.judged)
 
     @property
     def judged(self):
@@ -248,7 +260,7 @@ def _head(entry):
             f"[{plain(recipe.summary)}]{{.lead}}" if "`" not in recipe.summary else recipe.summary,
             f"**The question.** {recipe.questions.get('Question', '')}",
             advice,
-            f"**Claims of the notes** {badges(entry.judged)} "
+            f"**Claims of the notes** {entry.badges} "
             f"[all with their checks](#claims-of-{recipe.name})",
             fenced(_commands(recipe), "sh"),
             f"{{download}}`Download the notebook <{download}>`",
@@ -283,7 +295,8 @@ def _results(entry):
         picture = f"![{plain(alt)}](../_generated/figures/{entry.name}-{name}.png)"
         parts.append(f":::{{container}} picture\n{picture}\n:::")
     for task, header, rows in tables(recorded["summary"]):
-        parts += [f"**{task[:1].upper() + task[1:]}**"] * bool(task)
+        if task:
+            parts.append(f"**{task[:1].upper() + task[1:]}**")
         parts.append(f":::{{container}} results\n\n{as_markdown(header, rows)}\n:::")
     machine, memory = recorded["machine"], recorded["peak_memory_mib"]
     versions = ", ".join(f"{name} {number}" for name, number in recorded["versions"].items())
@@ -311,7 +324,7 @@ def _dropdown(title, *parts):
 def _claims(entry):
     parts = [f"(claims-of-{entry.name})=\n## What the notes say, and what we found"]
     if entry.claims is None:
-        return "\n\n".join([*parts, "The claims of the notes on this subject are not checked yet."])
+        return "\n\n".join([*parts, NO_CLAIMS if entry.says_nothing else NOT_CHECKED])
     code, shared = sources(entry.recipe.claims_path)
     parts.append(badges(entry.judged))
     parts += [_claim(claim, code.get(claim["id"])) for claim in entry.judged]
@@ -417,7 +430,7 @@ def front(every, abouts):
 
 
 def _footer(entry):
-    return f":::{{card-footer}}\n`{entry.name}` {badges(entry.judged)}\n:::"
+    return f":::{{card-footer}}\n`{entry.name}` {entry.badges}\n:::"
 
 
 def _link_card(title, target):
@@ -441,7 +454,7 @@ def by_verdict(every):
         ]
         parts.append(f"(claims-{slug(verdict)})=\n## {SYMBOLS[verdict]} {heading}")
         parts += [MEANINGS[verdict].capitalize() + ".", "\n".join(found) or "None."]
-    missing = [entry.name for entry in every if entry.claims is None]
+    missing = [one.name for one in every if one.claims is None and not one.says_nothing]
     if missing:
         links = ", ".join(f"[{name}](recipes/{name}.ipynb)" for name in missing)
         parts.append(f"## Not checked yet\n\nRecipes whose claims have no verdict yet: {links}.")
