@@ -11,8 +11,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 MODULES = (
-    "builders callbacks checks claims datasets intervals layers masks migrate optimizers outputs "
-    "recurrent reuse tables tuning uncertainty vectors"
+    "builders callbacks checks claims crf datasets decoding entmax generation gradients inspection "
+    "intervals layers masks migrate ngrams optimizers outputs recurrent reuse scans series tables "
+    "tuning uncertainty vectors"
 )
 
 
