@@ -189,7 +189,7 @@ def draw(report, x, y, answers):
         "lower half, aligned": np.hstack([upper, answers["halves", "aligned"]]),
         "lower half, delayed": np.hstack([upper, answers["halves", "delayed"][:, HALF:]]),
     }
-    figure, axis = figures.axes(size=(8, 3.2))
+    figure, axis = figures.axes(size=(8, 3.2), subplot_kw={"anchor": "E"})
     framed = [np.pad(line[first], ((0, 0), (1, 1), (1, 1))) for line in lines.values()]
     axis.imshow(np.vstack([*map(np.hstack, framed)]), cmap="gray_r", vmin=0, vmax=1, zorder=3)
     axis.set(xticks=[], yticks=ROWS / 2 + (ROWS + 2) * np.arange(len(lines)), yticklabels=lines)
