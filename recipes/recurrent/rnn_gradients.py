@@ -106,7 +106,7 @@ not a number. Clipping keeps the direction of the gradient and bounds its length
 def build_adder(clipping, units=24):
     inputs = keras.Input((None, 2))
     large = keras.initializers.Orthogonal(gain=2.0)
-    layer = keras.layers.SimpleRNN(units, "relu", recurrent_initializer=large, name="rnn")
+    layer = keras.layers.SimpleRNN(units, "softplus", recurrent_initializer=large, name="rnn")
     model = keras.Model(inputs, keras.layers.Dense(1, name="sum")(layer(inputs)))
     model.compile(keras.optimizers.SGD(0.01, **clipping), "mse")
     return model
@@ -217,8 +217,8 @@ of the layer does. The gates learn to stay open.
 
 Then the table. A larger gradient at the start is a head start, which is why the plain layer is no bad choice
 for this task; and a layer that fails on long sequences alone may learn them when shorter ones are mixed in,
-with not one sequence more. Clipping is another matter: it saves the training from a bad step, but repairs
-neither a bad start nor a gradient that has vanished.
+with not one sequence more. Clipping is another matter: it saves the training from a bad step, at the price
+of many small ones until a bad start is made good, and does nothing for a gradient that has vanished.
 """
 
 # %%

@@ -158,22 +158,26 @@ def gates_reach_further(numbers):
 # %% [markdown]
 """
 ## What explodes
+
+A run has diverged if its loss is no number in the end, or larger than before training. A first look at the
+seeds 0 to 9, with another activation, had counted runs that were still coming down; so these begin at 100.
 """
 
 
 # %%
 @claims.experiment
 def explosions(seed):
-    data, diverged = datasets.adding(1000, 20, seed=seed), {}
+    data, diverged = datasets.adding(1000, 20, seed=100 + seed), {}
     for name, clipping in {"none": (), "clipped": (("clipnorm", 1.0),)}.items():
         diverged[name] = 0
         for gain in (0.75, 1.0, 1.25):  # of the recipe's weights, which are twice orthogonal ones
-            model = adder(seed, clipping)
+            model = adder(100 + seed, clipping)
             between = model.get_layer("rnn").cell.recurrent_kernel
             between.assign(gain * between)
+            before = model.evaluate(*data.test, batch_size=200, verbose=0)
             model.fit(*repeated(data.train, 4), batch_size=50, verbose=0)
-            error = model.evaluate(*data.test, batch_size=200, verbose=0)
-            diverged[name] += (not error < 10 * data.test.y.var()) / 3
+            after = model.evaluate(*data.test, batch_size=200, verbose=0)
+            diverged[name] += (not after <= before) / 3
     return diverged
 
 
@@ -222,8 +226,7 @@ def spreads(seed):
     x, y = datasets.digit_rows(seed).train
     x, random, inside, trains = x.reshape(len(x), 64), np.random.default_rng(seed), [], []
     for number in range(20):
-        activation, depth = [("tanh", 4), ("relu", 4), ("tanh", 8), ("relu", 8)][number % 4]
-        model = reader(100 * seed + number, activation, depth)
+        model = reader(100 * seed + number, ("tanh", "relu")[number % 2], (4, 8)[number // 2 % 2])
         gain = 10 ** random.uniform(-1, 1)
         model.set_weights([gain * weights for weights in model.get_weights()])
         states = [x]
