@@ -3,6 +3,7 @@
 from dlnotes.builders.bidirectional_lstm import bidirectional_lstm, bidirectional_lstm_space
 from dlnotes.builders.char_rnn import char_rnn, char_rnn_space
 from dlnotes.builders.cnn_lstm import cnn_lstm, cnn_lstm_space
+from dlnotes.builders.conv_lstm import conv_lstm, conv_lstm_space
 from dlnotes.builders.crf_tagger import crf_tagger, crf_tagger_space
 from dlnotes.builders.dropout_lstm import dropout_lstm, dropout_lstm_space
 from dlnotes.builders.encoder_decoder import encoder_decoder, encoder_decoder_space
@@ -44,6 +45,8 @@ __all__ = [
     "char_rnn_space",
     "cnn_lstm",
     "cnn_lstm_space",
+    "conv_lstm",
+    "conv_lstm_space",
     "crf_tagger",
     "crf_tagger_space",
     "dropout_lstm",
