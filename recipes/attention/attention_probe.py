@@ -18,7 +18,7 @@ Data: sentences of a small generated language whose dependencies are known
 Uses: dlnotes.attention.attention_scores, dlnotes.builders.transformer, dlnotes.datasets.grammar
 Notes: 002:1253, 1493-1495, 1561-1563, 1608
 Paper: Clark et al. 2019, https://arxiv.org/abs/1906.04341
-Covers: attention-head-probing
+Covers: attention_probe
 """
 
 # %%

@@ -18,7 +18,7 @@ Data: generated dates in eight ways of writing and their ISO form, or pairs of s
 Uses: dlnotes.builders.encoder_decoder, dlnotes.datasets.dates, dlnotes.datasets.read_texts, dlnotes.decoding.teacher_forcing, dlnotes.decoding.greedy_decode, dlnotes.decoding.beam_search, dlnotes.decoding.attention_weights
 Notes: 002:1443-1445, 1448, 1451, 1461-1466, 1478, 1488, 1558
 Paper: Bahdanau, Cho and Bengio 2015, https://arxiv.org/abs/1409.0473; Luong, Pham and Manning 2015, https://arxiv.org/abs/1508.04025
-Covers: additive-attention, soft-hard-global-local, nmt-align
+Covers: attention_seq2seq
 """
 
 # %%

@@ -18,7 +18,7 @@ Data: sentences of a small generated language, half of them with two neighbours 
 Uses: dlnotes.builders.transformer, dlnotes.layers.RelativeAttention, dlnotes.datasets.grammar, dlnotes.datasets.tag_next, dlnotes.masks.step_weights
 Notes: 002:1223-1230, 1487
 Paper: Shaw, Uszkoreit and Vaswani 2018, https://arxiv.org/abs/1803.02155
-Covers: relative-positions
+Covers: relative_positions
 """
 
 # %%

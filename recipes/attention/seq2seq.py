@@ -17,7 +17,7 @@ Data: generated sequences of tokens, to be reversed, and a few to be repeated
 Uses: dlnotes.builders.encoder_decoder, dlnotes.decoding.teacher_forcing, dlnotes.decoding.greedy_decode, dlnotes.decoding.token_log_probabilities, dlnotes.datasets.copying
 Notes: 002:466, 1467-1473, 1506; 003:130-136; 001:87
 Paper: Sutskever, Vinyals and Le 2014, https://arxiv.org/abs/1409.3215; Cho et al. 2014, https://arxiv.org/abs/1406.1078
-Covers: encoder-decoder, hf-encoder-decoder, conditional-lm
+Covers: seq2seq
 """
 
 # %%

@@ -18,7 +18,7 @@ Data: generated symbols, the first of which is asked for; sentences of a small g
 Uses: dlnotes.builders.transformer, dlnotes.layers.PositionEmbedding, dlnotes.datasets.recall, dlnotes.datasets.grammar
 Notes: 002:1222, 1444-1453, 1476, 1485, 1498, 1506-1507
 Paper: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762
-Covers: self-attention, transformer-block
+Covers: transformer_mini
 """
 
 # %%
