@@ -11,8 +11,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 MODULES = (
-    "builders callbacks checks claims crf datasets decoding entmax generation gradients inspection "
-    "intervals layers masks migrate ngrams optimizers outputs recurrent reuse scans series tables "
+    "attention builders callbacks checks claims crf datasets decoding entmax generation gradients "
+    "inspection intervals layers masks migrate ngrams optimizers outputs recurrent reuse scans series tables "
     "tuning uncertainty vectors"
 )
 
