@@ -12,8 +12,8 @@ import pytest
 pytestmark = pytest.mark.slow
 MODULES = (
     "attention builders callbacks checks claims crf datasets decoding entmax generation gradients "
-    "inspection intervals layers masks migrate ngrams optimizers outputs recurrent reuse scans series tables "
-    "tuning uncertainty vectors"
+    "inspection intervals layers masks migrate ngrams optimizers outputs recurrent reuse scans "
+    "series tables tuning uncertainty vectors"
 )
 
 
