@@ -225,12 +225,13 @@ The bag of words cannot do it, and a convolution that keeps the largest response
 position: look at its accuracy in training, in `history.csv`, beside that on the test. The LSTM would have to keep
 the first and forget the others over some dozens of words. On the level of sentences it is a matter of six steps.
 
-The pictures: the bars say which sentence was looked at, the shades which of its words. Where one decides, both
-find it. In the second task look for long bars that do not stand beside the bold sentence: the GRU that reads
-backwards has carried the answer to the first sentence, and the attention reads it off there. The weights say where
-a network finds its answer, not what the answer rests on.
+The pictures: the bars say which sentence was looked at, the shades which of its words. Most of the attention goes
+to the sentence that decides. In the second picture look for long bars that stand beside another one: the GRU that
+reads backwards has carried the answer to an earlier sentence, and the attention reads it off there. The weights say
+where a network finds its answer, not what the answer rests on.
 
-So the ranking depends on the data, as the notes suspect; see the claims for how much.
+The notes suspect that a ranking of such contestants will change on other data. Compare the two tables, and see the
+claims for whether a change of places can be told from chance.
 """
 
 # %%
