@@ -8,8 +8,9 @@ step, and they look different at each: at the beginning of a sequence there is n
 **Question.** Which normalisation makes an LSTM learn sooner: none, batch normalisation of its inputs,
 batch normalisation inside with statistics for each step, or layer normalisation?
 
-**Use it** when a recurrent network learns slowly or only at a learning rate that you had to search for:
-layer normalisation first, since it needs no statistics and treats every row by itself.
+**Use it** when a recurrent network learns slowly or only at a learning rate that you had to search for.
+Batch normalisation of the inputs is one line of plain Keras, so try it first; layer normalisation needs no
+statistics and treats every row by itself, so it is the one for small batches and streams.
 
 **Do not use it** where speed on a GPU counts more than steps: only the layers without a normalisation
 inside have a fast kernel there. And not layer normalisation on a single feature whose size matters,
