@@ -19,6 +19,8 @@ class QRNN(ParallelRecurrent):
         fo:   the same                                        h[t] = o[t] * c[t]
         ifo:  c[t] = f[t] * c[t-1] + i[t] * z[t]              h[t] = o[t] * c[t]
 
+    Forget gates start with a bias of one, as those of `keras.layers.LSTM` do.
+
     No gate sees the state. So there are things that an LSTM can count and this layer cannot, such
     as whether the number of ones so far is odd, whatever its width; several layers help a little.
 
@@ -79,13 +81,23 @@ class QRNN(ParallelRecurrent):
             raise InputError(f"`zoneout` is {zoneout}, but must be at least 0 and below 1.")
         self.window, self.pooling, self.zoneout = window, pooling, zoneout
         self.convolution = keras.layers.Conv1D(
-            (1 + len(pooling)) * units, window, dtype=self.dtype_policy, name="convolution"
+            (1 + len(pooling)) * units,
+            window,
+            bias_initializer=self._first_bias,
+            dtype=self.dtype_policy,
+            name="convolution",
         )
         self.dropout = keras.layers.Dropout(zoneout, dtype=self.variable_dtype, name="zoneout")
 
     def build(self, sequences_shape, initial_state_shape=None):
         self.features = sequences_shape[-1]
         self.convolution.build((None, None, self.features))
+
+    def _first_bias(self, shape, dtype=None):
+        parts = [
+            keras.ops.full((self.units,), float(part == "f"), dtype) for part in "z" + self.pooling
+        ]
+        return keras.ops.concatenate(parts)
 
     def state_shapes(self, features):
         return [(self.units,), (self.window - 1, features)][: self.window]

@@ -30,8 +30,8 @@ class SRU(ParallelRecurrent):
     layer's type; the state is float32 under a mixed policy too, and handed out in the layer's type.
 
     Reference: Lei, Zhang, Wang, Dai, Artzi, "Simple recurrent units for highly parallelizable
-    recurrence", 2018, equations 1 to 7; weights start as in the authors' code. Notes 001:205,
-    002:803.
+    recurrence", 2018, equations 1 to 7; weights start as in the authors' code, but for the
+    bias of the forget gate, which is one, as in `keras.layers.LSTM`. Notes 001:205, 002:803.
 
     Args:
         units: Integer, width of state and output.
@@ -83,7 +83,7 @@ class SRU(ParallelRecurrent):
         uniform = keras.initializers.RandomUniform(-(1.5**0.5), 1.5**0.5)
         constant = keras.initializers.Constant(self.highway_bias)
         self.forget_memory = self._vector(uniform, "forget_memory")
-        self.forget_bias = self._vector("zeros", "forget_bias")
+        self.forget_bias = self._vector("ones", "forget_bias")
         self.reset_memory = self._vector(uniform, "reset_memory")
         self.reset_bias = self._vector(constant, "reset_bias")
 

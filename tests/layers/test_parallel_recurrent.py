@@ -217,6 +217,20 @@ def test_qrnn_gates_do_not_see_the_state_and_those_of_sru_do(rng):
         assert (apart < 1e-5) == linear
 
 
+def test_forget_gates_start_open_as_those_of_an_lstm_do():
+    for name, place in {"f": 1, "fo": 1, "ifo": 2}.items():
+        layer = LAYERS[name]()
+        layer.build((None, None, UNITS))
+        bias = np.split(layer.get_weights()[1], 1 + len(name))
+        assert [part.tolist() for part in bias] == [
+            [float(number == place)] * UNITS for number in range(len(bias))
+        ]
+    layer = LAYERS["sru"]()
+    layer.build((None, None, UNITS))
+    assert_equal(layer.forget_bias, np.ones(UNITS))
+    assert_equal(layer.reset_bias, -np.ones(UNITS))
+
+
 def test_the_highway_keeps_the_variance_of_a_deep_stack_at_the_start(rng):
     x = rng.normal(size=(16, 30, 64)).astype("float32")
     for _ in range(6):
