@@ -13,19 +13,17 @@ class MutatedGRUCell(GatedCell):
     """MUT1, MUT2 or MUT3, for `keras.layers.RNN`: relatives of the GRU that a search found.
 
     All three replace a part `z` of the state by a candidate, `h = z * candidate + (1 - z) * h`,
-    from a reset gate `r`, as a GRU does. They differ in who sees what:
+    from a reset gate `r`, as a GRU does. They differ in who sees what::
 
-    ```
-    MUT1: z = sigmoid(x W_z + b_z)
-          r = sigmoid(x W_r + h U_r + b_r)
-          candidate = tanh((r * h) U_h + tanh(x) + b_h)
-    MUT2: z = sigmoid(x W_z + h U_z + b_z)
-          r = sigmoid(x + h U_r + b_r)
-          candidate = tanh((r * h) U_h + x W_h + b_h)
-    MUT3: z = sigmoid(x W_z + tanh(h) U_z + b_z)
-          r = sigmoid(x W_r + h U_r + b_r)
-          candidate = tanh((r * h) U_h + x W_h + b_h)
-    ```
+        MUT1: z = sigmoid(x W_z + b_z)
+              r = sigmoid(x W_r + h U_r + b_r)
+              candidate = tanh((r * h) U_h + tanh(x) + b_h)
+        MUT2: z = sigmoid(x W_z + h U_z + b_z)
+              r = sigmoid(x + h U_r + b_r)
+              candidate = tanh((r * h) U_h + x W_h + b_h)
+        MUT3: z = sigmoid(x W_z + tanh(h) U_z + b_z)
+              r = sigmoid(x W_r + h U_r + b_r)
+              candidate = tanh((r * h) U_h + x W_h + b_h)
 
     MUT1 and MUT2 add the input to the state, so it has to be as wide as the state: put
     `keras.layers.Dense(units, use_bias=False)` in front, or an embedding of that width, as in the
