@@ -8,11 +8,11 @@ For each token that it writes, the decoder asks the whole source where to look, 
 it look where the answer stands, and does it matter how it scores, whether it looks at all steps, at a
 window or at one?
 
-**Use it** whenever one sequence is turned into another. Additive attention inside the recurrence learns
-fastest here; multiplicative attention behind it computes all steps at once.
+**Use it** whenever one sequence is turned into another. Additive attention inside the recurrence needs
+the fewest epochs here; multiplicative attention behind it computes all steps at once.
 
-**Do not use it** in its hard or local form to save time on sequences as short as these: both compute all
-scores here, and a choice that is drawn, or a place that has to be found, is harder to learn.
+**Do not use it** in its hard or local form to save time: both compute all scores here. And do not use the
+local form where the answer is in another order than the source: it has to find its place by small steps.
 
 Data: generated dates in eight ways of writing and their ISO form, or pairs of short texts of your own
 Uses: dlnotes.builders.encoder_decoder, dlnotes.datasets.dates, dlnotes.datasets.read_texts, dlnotes.decoding.teacher_forcing, dlnotes.decoding.greedy_decode, dlnotes.decoding.beam_search, dlnotes.decoding.attention_weights
@@ -171,8 +171,9 @@ def draw(report, looked, source, target):
         shown = weights[: len(target), : len(source)]
         axis.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axis.grid(False)
-        axis.set_xticks(range(len(source)), list(source))
+        axis.set_xticks(range(len(source)), list(source), va="baseline")
         axis.set_yticks(range(len(target)), list(target))
+        axis.tick_params(axis="x", pad=12)
         axis.set(title=variant)
         places = ", ".join(source[place] for place in shown.argmax(axis=1))
         said.append(f"{variant}: {places}")
@@ -238,8 +239,12 @@ where the network looks, not which character it needs.
 Then `accuracy` against `characters`: an answer of ten characters forgives nothing, so small differences
 for each character are large ones for the whole. Beam search mends little where the network is sure.
 
-The local kind has to find its place step by step, and moves on only within the window. It was made for
-long sources in nearly the same order; here the answer begins at the end of the source.
+That a step has to be drawn in training does not make hard attention the slower learner: compare it with
+its soft twin, multiplicative, which may spread its weights for a long time. Mind the spread over seeds of
+both before you prefer one.
+
+The local kind has to find its place step by step, and learns only from what lies in the window. It was
+made for long sources in nearly the same order; here the answer begins at the end of the source.
 """
 
 # %%
