@@ -29,6 +29,10 @@ from dlnotes.builders.pretrained_text_classifier import (
     pretrained_text_classifier,
     pretrained_text_classifier_space,
 )
+from dlnotes.builders.sequence_autoencoder import (
+    sequence_autoencoder,
+    sequence_autoencoder_space,
+)
 from dlnotes.builders.stacked_rnn import stacked_rnn, stacked_rnn_space
 from dlnotes.builders.stateful_lstm import stateful_lstm, stateful_lstm_space
 from dlnotes.builders.time_distributed_lstm import (
@@ -77,6 +81,8 @@ __all__ = [
     "pooled_lstm_space",
     "pretrained_text_classifier",
     "pretrained_text_classifier_space",
+    "sequence_autoencoder",
+    "sequence_autoencoder_space",
     "stacked_rnn",
     "stacked_rnn_space",
     "stateful_lstm",

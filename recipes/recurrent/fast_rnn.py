@@ -150,11 +150,8 @@ def draw(report, tasks, milliseconds, bits):
         left.plot(*point, "o")
         left.annotate(row["variant"], point, xytext=(6, 4), textcoords="offset points")
         said.append(f"{row['variant']} {point[1]:.2f} at {point[0]:.0f} ms")
-    left.set(
-        xlim=(0, 1.2 * max(milliseconds.values())),
-        xlabel="milliseconds of a training step",
-        ylabel="test accuracy",
-    )
+    left.set(title=tasks[0], xlabel="milliseconds of a training step", ylabel="test accuracy")
+    left.set_xlim(0, 1.2 * max(milliseconds.values()))
     weight = masks.step_weights(bits.x)
     for (task, variant), model in report.models.items():
         if task == tasks[1]:
