@@ -132,7 +132,7 @@ def show_masks(report, rate, seed, units=16):
         )
         states = layer(ones, training=True)
         kept[f"{name}="] = states[:, 1:] > (1 if between == "identity" else 0)
-    kept["Dropout layer"] = keras.layers.Dropout(rate)(ones, training=True) > 0
+    kept["Dropout layer"] = keras.layers.Dropout(rate)(ones, training=True) > 0  # migrate: ignore
     shared = keras.layers.Dropout(rate, noise_shape=(None, 1, None))
     kept["the same with noise_shape"] = shared(ones, training=True) > 0
     figure, panels = figures.axes(1, len(kept), size=(9.6, 2.8), sharey=True)
@@ -174,7 +174,7 @@ def show_traps(report, rate, seed):
         plain=f"inside the LSTM: {gone[0]:.0%} of the windows are nothing but zeros",
         ours=f"with same_mask_every_step=False: {gone[1]:.0%}",
     )
-    dropped = keras.layers.Dropout(rate)(x, training=True)
+    dropped = keras.layers.Dropout(rate)(x, training=True)  # migrate: ignore
     padding = 1 - np.mean(keras.layers.Masking().compute_mask(dropped))
     report.trap(
         "A mask computed after dropout, on windows without padding",
