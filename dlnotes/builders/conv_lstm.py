@@ -61,7 +61,8 @@ def conv_lstm(
 
     Raises:
         InputError: If `input_shape` has not four entries or leaves height or width open,
-            `kernel_size` is even, or `layers` is below 1.
+            `kernel_size` is even, `layers` is below 1, or a `mask_value` is given on JAX, where
+            Keras cannot mask frames.
 
     Example:
 
@@ -70,7 +71,7 @@ def conv_lstm(
     >>> model.output_shape
     (None, None, 16, 16, 1)
     """
-    _check(input_shape, layers, kernel_size)
+    _check(input_shape, layers, kernel_size, mask_value)
     x = inputs = keras.Input(input_shape, name="inputs")
     mask = None if mask_value is None else step_mask(inputs, mask_value)
     for number in range(1, layers + 1):
@@ -87,7 +88,7 @@ def conv_lstm(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _check(input_shape, layers, kernel_size):
+def _check(input_shape, layers, kernel_size, mask_value):
     check_at_least(1, layers=layers, kernel_size=kernel_size)
     if len(input_shape) != 4 or None in input_shape[1:]:
         raise InputError(
@@ -98,6 +99,12 @@ def _check(input_shape, layers, kernel_size):
         raise InputError(
             f"`kernel_size` is {kernel_size}, but must be odd, such as 3: an even one looks "
             "further to one side than to the other."
+        )
+    if mask_value is not None and keras.config.backend() == "jax":
+        raise InputError(
+            f"`mask_value` is {mask_value}, but on the JAX backend Keras cannot mask the frames of "
+            "a film. Give films of one length and `mask_value=None`, or choose another backend "
+            "before Keras is imported, with the environment variable KERAS_BACKEND=tensorflow."
         )
 
 

@@ -50,8 +50,10 @@ def next_frames(samples, frames, noise, seed):
 def last_two_frames(input_shape, filters=16):
     """A convolution over each frame and the one before, without any memory."""
     inputs = keras.Input(input_shape)
-    x = keras.layers.ZeroPadding3D(((1, 0), (1, 1), (1, 1)))(inputs)
-    x = keras.layers.Conv3D(filters, (2, 3, 3), activation="relu")(x)
+    nothing = keras.ops.zeros_like(inputs[:, :1])
+    before = keras.ops.concatenate([nothing, inputs[:, :-1]], axis=1)
+    x = keras.ops.concatenate([before, inputs], axis=-1)
+    x = keras.layers.Conv3D(filters, (1, 3, 3), padding="same", activation="relu")(x)
     return keras.Model(inputs, keras.layers.Dense(input_shape[-1])(x))
 
 
