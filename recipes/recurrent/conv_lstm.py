@@ -115,7 +115,7 @@ def draw(report, films, drawn, given):
     truth, ahead = drawn["what happens"], len(drawn["what happens"][0])
     by_film = np.mean((drawn["ConvLSTM"] - truth) ** 2, axis=(1, 2, 3, 4))
     number = np.argsort(by_film)[len(by_film) // 2]
-    strip, axis = figures.axes(size=(6.6, 4))
+    strip, axis = figures.axes(size=(7.6, 4))
     seen = films[number, given - 2 : given, ..., 0]
     rows = [np.hstack([*seen, *frames[number, ..., 0]]) for frames in drawn.values()]
     axis.imshow(np.vstack(rows), cmap="gray_r", vmin=0, vmax=1)
@@ -198,9 +198,9 @@ def run(
 """
 ## What to look at
 
-The film first, one of middling error. A pixel that knows nothing but its own past can only grow pale where the square was. The
-convolution of two frames knows the direction, and has nothing else to know. The ConvLSTM has both: the
-direction, and a memory that tells the square from the noise.
+The film first, one of middling error. A pixel that knows nothing but its own past can tell how long it stays
+lit, and nothing of what is about to arrive. The convolution of two frames knows the direction, and has
+nothing else to know. The ConvLSTM has a memory besides, which tells the square from the noise.
 
 Then the errors ahead. Nothing was trained to live on its own pictures; each blurs a little of what it was
 given, and the next one blurs the blur. What is left of a lead after a few frames is the honest measure of a
