@@ -188,11 +188,15 @@ def test_without_targets_neither_loss_nor_gradients_are_looked_at(rng):
 
 def test_words_and_sequential_models_are_looked_at_too():
     model = keras.Sequential(
-        [keras.Input((3,), dtype="int32"), keras.layers.Embedding(4, 2), keras.layers.Flatten()]
+        [
+            keras.Input((3,), dtype="int32"),
+            keras.layers.Embedding(4, 2, name="words"),
+            keras.layers.Flatten(),
+        ]
     )
     assert first_not_finite(model, np.zeros((2, 3), int)) is None
     model.layers[0].set_weights([np.full((4, 2), np.inf)])
-    assert first_not_finite(model, np.zeros((2, 3), int)).endswith("embedding/embeddings")
+    assert first_not_finite(model, np.zeros((2, 3), int)).endswith("words/embeddings")
 
 
 def test_wrong_facts_are_refused(data, rng):
