@@ -26,7 +26,7 @@ from dlnotes.report import Report
 import keras
 import numpy as np
 
-SYMBOLS, LONG, CLOSED = 4, 50, "LSTM without forget bias"
+SYMBOLS, LONG, GAIN, CLOSED = 4, 50, 1.75, "LSTM without forget bias"
 CELLS = {
     "SimpleRNN": keras.layers.SimpleRNN,
     "GRU": keras.layers.GRU,
@@ -96,16 +96,16 @@ def compare_cells(report, samples, steps, epochs, seed):
 """
 ## What explodes
 
-A layer without a bound on its states, whose weights between the steps start twice too large, learns to
-add. The gradient is enormous, one step of gradient descent throws the weights away, and the next loss is
-not a number. Clipping keeps the direction of the gradient and bounds its length.
+A layer without a bound on its states, whose weights between the steps start too large, learns to add. The
+gradient is enormous, a step of gradient descent throws the weights away, and soon the loss is not a number.
+Clipping keeps the direction of the gradient and bounds its length.
 """
 
 
 # %%
 def build_adder(clipping, units=24):
     inputs = keras.Input((None, 2))
-    large = keras.initializers.Orthogonal(gain=2.0)
+    large = keras.initializers.Orthogonal(GAIN)
     layer = keras.layers.SimpleRNN(units, "softplus", recurrent_initializer=large, name="rnn")
     model = keras.Model(inputs, keras.layers.Dense(1, name="sum")(layer(inputs)))
     model.compile(keras.optimizers.SGD(0.01, **clipping), "mse")
@@ -215,10 +215,12 @@ no cure by itself, since one that is half open lets half pass at each step; of t
 forget gate starts open keeps far more. The right panel: training moves these curves by more than the choice
 of the layer does. The gates learn to stay open.
 
-Then the table. A larger gradient at the start is a head start, which is why the plain layer is no bad choice
-for this task; and a layer that fails on long sequences alone may learn them when shorter ones are mixed in,
-with not one sequence more. Clipping is another matter: it saves the training from a bad step, at the price
-of many small ones until a bad start is made good, and does nothing for a gradient that has vanished.
+Then the table. The gradient at the start does not tell who learns: compare its orders with the accuracies.
+The plain layer is no bad choice for this task, and a layer that fails on long sequences alone may learn them
+when shorter ones are mixed in, with not one sequence more.
+
+Clipping is another matter: it saves the training from a bad step, at the price of many small ones until a
+bad start is made good, and does nothing for a gradient that has vanished.
 """
 
 # %%

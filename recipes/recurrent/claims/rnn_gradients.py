@@ -159,8 +159,12 @@ def gates_reach_further(numbers):
 """
 ## What explodes
 
-A run has diverged if its loss is no number in the end, or larger than before training. A first look at the
-seeds 0 to 9, with another activation, had counted runs that were still coming down; so these begin at 100.
+A run has diverged if its loss is no number in the end, or larger than before training.
+
+This is a second design. The first one, with `relu` and with every loss above ten times the variance counted
+as diverged, did not show that clipping helps (seeds 0 to 9): it also counted runs that were still coming
+down. The criterion and the activation were changed after that, so these seeds begin at 100, and what holds
+here holds for this design.
 """
 
 
@@ -170,10 +174,10 @@ def explosions(seed):
     data, diverged = datasets.adding(1000, 20, seed=100 + seed), {}
     for name, clipping in {"none": (), "clipped": (("clipnorm", 1.0),)}.items():
         diverged[name] = 0
-        for gain in (0.75, 1.0, 1.25):  # of the recipe's weights, which are twice orthogonal ones
+        for gain in (1.5, 2.0, 2.5):
             model = adder(100 + seed, clipping)
             between = model.get_layer("rnn").cell.recurrent_kernel
-            between.assign(gain * between)
+            between.assign(gain / STORY.GAIN * between)
             before = model.evaluate(*data.test, batch_size=200, verbose=0)
             model.fit(*repeated(data.train, 4), batch_size=50, verbose=0)
             after = model.evaluate(*data.test, batch_size=200, verbose=0)
