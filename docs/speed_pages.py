@@ -7,7 +7,15 @@ import statistics
 from dlnotes import figures, paths
 
 RESULTS = paths.PACKAGE.parent / "benchmarks" / "results"
-ORDER = ("monte_carlo", "word_vectors", "stateful_training", "tables", "recipes", "start")
+ORDER = (
+    "monte_carlo",
+    "word_vectors",
+    "stateful_training",
+    "fast_rnn",
+    "tables",
+    "recipes",
+    "start",
+)
 LONGEST_FILES = 12
 
 
