@@ -51,3 +51,42 @@ def through(function):
             del keras.Model.fit
         else:
             keras.Model.fit = plain
+
+
+def make_variables(model, y):
+    """Makes the variables of a model's optimizer and metrics before the first batch does.
+
+    TensorFlow traces the graph of training a second time if the first trace made variables. Keras
+    leaves those of the metrics to it, and those of the optimizer. Numbers stay as they are.
+
+    Args:
+        model: Compiled model. One that is not functional is left alone.
+        y: Targets as an array or a structure of arrays like that of the outputs; anything else is
+            left to Keras.
+
+    Example:
+
+    >>> import keras, numpy
+    >>> from dlnotes import fitting
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse", metrics=["mae"])
+    >>> fitting.make_variables(model, numpy.ones((2, 1)))
+    >>> model.optimizer.built
+    True
+    """
+    metrics = getattr(model, "_compile_metrics", None)
+    if not hasattr(model, "outputs") or model.optimizer is None:
+        return
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    targets = keras.tree.flatten(y)
+    if metrics is None or metrics.built or not all(hasattr(part, "dtype") for part in targets):
+        return
+    output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    with contextlib.suppress(ValueError, TypeError):
+        keras.tree.assert_same_structure(y, output)
+        metrics.build(keras.tree.map_structure(_symbol, y), output)
+
+
+def _symbol(array):
+    return keras.KerasTensor(array.shape, keras.backend.standardize_dtype(array.dtype))

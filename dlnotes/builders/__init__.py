@@ -21,6 +21,10 @@ from dlnotes.builders.hierarchical_attention import (
 )
 from dlnotes.builders.hierarchical_rnn import hierarchical_rnn, hierarchical_rnn_space
 from dlnotes.builders.mc_dropout_network import mc_dropout_network, mc_dropout_network_space
+from dlnotes.builders.memory_transformer import (
+    memory_transformer,
+    memory_transformer_space,
+)
 from dlnotes.builders.mlp import mlp, mlp_space
 from dlnotes.builders.multi_io_network import multi_io_network, multi_io_network_space
 from dlnotes.builders.normalized_rnn import normalized_rnn, normalized_rnn_space
@@ -32,6 +36,10 @@ from dlnotes.builders.pretrained_text_classifier import (
 from dlnotes.builders.sequence_autoencoder import (
     sequence_autoencoder,
     sequence_autoencoder_space,
+)
+from dlnotes.builders.sparse_transformer import (
+    sparse_transformer,
+    sparse_transformer_space,
 )
 from dlnotes.builders.stacked_rnn import stacked_rnn, stacked_rnn_space
 from dlnotes.builders.stateful_lstm import stateful_lstm, stateful_lstm_space
@@ -71,6 +79,8 @@ __all__ = [
     "hierarchical_rnn_space",
     "mc_dropout_network",
     "mc_dropout_network_space",
+    "memory_transformer",
+    "memory_transformer_space",
     "mlp",
     "mlp_space",
     "multi_io_network",
@@ -83,6 +93,8 @@ __all__ = [
     "pretrained_text_classifier_space",
     "sequence_autoencoder",
     "sequence_autoencoder_space",
+    "sparse_transformer",
+    "sparse_transformer_space",
     "stacked_rnn",
     "stacked_rnn_space",
     "stateful_lstm",
