@@ -1,4 +1,3 @@
-import functools
 import gc
 import os
 import re
@@ -56,25 +55,16 @@ def only_what_is_new_is_collected():
     """Each `clear_session` collects garbage: it need not look at what earlier modules left."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session", autouse=not ON_JAX)
 def graphs_are_traced_once():
-    """Tracing is most of the time of the tests, and all variables are known beforehand."""
-    from dlnotes import fitting
-    import keras
+    """On TensorFlow tracing is most of the time of the tests."""
+    from tracing import traced_once
 
-    trainer = next(kind for kind in keras.Model.__mro__ if "fit" in vars(kind))
-    plain = trainer.fit
-
-    @functools.wraps(plain)
-    def fit(self, x=None, y=None, *arguments, **options):
-        fitting.make_variables(self, y)
-        return plain(self, x, y, *arguments, **options)
-
-    trainer.fit = fit
-    yield
-    trainer.fit = plain
+    with traced_once():
+        yield
 
 
 @pytest.fixture

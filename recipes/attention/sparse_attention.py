@@ -192,7 +192,7 @@ def run(epochs: int = 8, samples: int = 2000, seed: int = 0) -> Report:
         watch = report.watch(variant, task="two answers", seed=seed)
         model.fit(*train, validation_data=validation, callbacks=[watch], **options)
         scores = accuracies(model, *test) | of_heads(model, test[0], steps=1)
-        far = accuracies(model, *symbols(100, LONGER, [seed, 0]))
+        far = accuracies(model, *symbols(min(100, part), LONGER, [seed, 0]))
         scores |= {f"{name}, {LONGER} steps": value for name, value in far.items()}
         report.add(variant, task="two answers", **scores, **row)
 
