@@ -145,8 +145,8 @@ def run(epochs: int = 12, samples: int = 1000, seed: int = 0, keys: int = 32) ->
 """
 ## What to look at
 
-The curves: blocks take the facts into weights that all facts share, so every fact that is learned disturbs the
-others. In the memory a fact has a few values of its own.
+The curves: compare the memory with the two blocks that it was added to, and not only with four. Depth takes longer
+to train, and what a memory gains over four blocks may be no more than what two blocks gain.
 
 The square: dark rows and columns are half keys that many questions agree on; white cells are values that nothing
 reads. A memory much larger than the facts is not filled, and one that is too small mixes them up: try `--keys 8`
