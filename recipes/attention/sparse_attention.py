@@ -8,11 +8,10 @@ Softmax gives every step some weight. Alpha-entmax gives most of them none, and 
 that choose their own sparsity divide the work, some of them sharp and others broad? And what is left of the
 answers when the sequence is ten times as long?
 
-**Use it** where a few steps of many decide, where somebody wants to see what was left out, and where sequences
-may become longer than those of training.
+**Use it** where a few steps of many decide, and where somebody wants to see what was left out.
 
 **Do not use it** for speed: the zeros save nothing on usual hardware, and to find the threshold costs more than
-a softmax. Where all steps bear on the answer it has nothing to leave out.
+a softmax. Where all steps bear on the answer there is nothing to leave out, and what is left out is missing.
 
 Data: generated symbols, one of them marked; dictionary definitions of ten kinds (WordNet 3.1) with GloVe vectors, both embedded
 Uses: dlnotes.builders.sparse_transformer, dlnotes.entmax.entmax, dlnotes.datasets.glosses
@@ -214,8 +213,9 @@ The heads on the right: the alpha of each stands beside it. A head that serves t
 nothing else; a head that serves the majority is of one shade. Which head does what is decided in training, and
 some do neither.
 
-The column `zeros`: with softmax it is zero, whatever the scores. And the trap: a weight that is exactly zero
-stays zero however many steps there are.
+The column `zeros`: with softmax it is zero, whatever the scores. The columns of the longer sequences: a weight that
+is exactly zero stays zero however many steps there are, which helps the copy; a count over many steps needs a head
+that leaves none out, and an alpha that suits a few steps need not suit many.
 
 Definitions: the words of a definition nearly all bear on what it defines. There is little to leave out, and the
 accuracies say so.
