@@ -79,3 +79,10 @@ def block(x, layer, looks_at):
         return x + feed_forward(normalise(x, layer.second_norm))
     x = normalise(x + attend(x), layer.first_norm)
     return normalise(x + feed_forward(x), layer.second_norm)
+
+
+def waves(steps, units):
+    """Sinusoidal positions: Vaswani et al. 2017, section 3.5."""
+    channel = np.arange(units)
+    angles = np.arange(steps)[:, None] / 10_000 ** (2 * (channel // 2) / units)
+    return np.where(channel % 2, np.cos(angles), np.sin(angles))

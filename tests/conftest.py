@@ -55,7 +55,6 @@ def only_what_is_new_is_collected():
     """Each `clear_session` collects garbage: it need not look at what earlier modules left."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
 
 
 @pytest.fixture(scope="session", autouse=not ON_JAX)

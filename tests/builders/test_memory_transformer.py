@@ -3,7 +3,7 @@ from dlnotes.errors import InputError
 import numpy as np
 import pytest
 
-from attention_loops import block, everything, normalise
+from attention_loops import block, everything, normalise, waves
 from contracts import assert_equal, check_builder, check_mixed_precision, check_padding
 from loops import padded, randomise
 
@@ -53,12 +53,6 @@ def read(memory, row):
         share = np.exp(scores[best]) / np.exp(scores[best]).sum()
         found += share @ np.asarray(memory.values)[best]
     return found
-
-
-def waves(steps, units):
-    channel = np.arange(units)
-    angles = np.arange(steps)[:, None] / 10_000 ** (2 * (channel // 2) / units)
-    return np.where(channel % 2, np.cos(angles), np.sin(angles))
 
 
 def test_equals_a_loop_over_the_steps(sentences, rng):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from attention_loops import block, everything, normalise, the_past
+from attention_loops import block, everything, normalise, the_past, waves
 from contracts import assert_equal, check_builder, check_mixed_precision, check_padding
 from loops import padded, randomise
 
@@ -21,12 +21,6 @@ def sequences(rng):
 @pytest.fixture
 def sentences(rng):
     return [rng.integers(1, 9, size=length).astype("int32") for length in LENGTHS]
-
-
-def waves(steps, units):
-    channel = np.arange(units)
-    angles = np.arange(steps)[:, None] / 10_000 ** (2 * (channel // 2) / units)
-    return np.where(channel % 2, np.cos(angles), np.sin(angles))
 
 
 BLOCK = 4 * 32 * 33 + 32 * 128 + 128 + 128 * 32 + 32 + 4 * 32
