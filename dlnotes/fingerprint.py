@@ -1,6 +1,7 @@
 """A checksum of the code that made a result."""
 
 import ast
+import functools
 import hashlib
 
 from dlnotes.datasets.embedded import checksums
@@ -42,14 +43,14 @@ def fingerprint(path, roots=None):
     >>> len(fingerprint.fingerprint(catalogue.find("stateful_lstm").path))
     16
     """
-    sources, reached = {path: _Source(path)}, set()
+    sources, reached = {path: _source(path)}, set()
     waiting = [(path, name) for name in roots or sources[path].statements]
     while waiting:
         file, name = waiting.pop()
         if (file, name) not in reached:
             reached.add((file, name))
             if file not in sources:
-                sources[file] = _Source(file)
+                sources[file] = _source(file)
             waiting += sources[file].reaches(name)
     digest = hashlib.sha256()
     for file in sorted(sources, key=lambda file: (file != path, str(file))):
@@ -60,18 +61,27 @@ def fingerprint(path, roots=None):
     return digest.hexdigest()[:16]
 
 
+def _source(path):
+    return _parsed(path, path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _parsed(path, text):
+    return _Source(path, text)
+
+
 class _Source:
     """One file: the statements that define each of its names, and what each of them reaches."""
 
-    def __init__(self, path):
+    def __init__(self, path, text):
         self.path = path
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = ast.parse(text)
         self.statements, self.imported, self.story = {}, {}, None
         for number, statement in enumerate(tree.body):
             if not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
                 for name in _defined(statement) or [f"statement {number}"]:
                     self.statements.setdefault(name, []).append(statement)
-            if "claims.story" in ast.unparse(statement) and isinstance(statement, ast.Assign):
+            if isinstance(statement, ast.Assign) and "claims.story" in ast.unparse(statement):
                 self.story = statement.targets[0].id
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "dlnotes":
@@ -114,10 +124,7 @@ def _place(dotted):
         return None
     if (package.parent / f"{dotted[2]}.py").is_file() and len(dotted) > 3:
         return package.parent / f"{dotted[2]}.py", dotted[3]
-    for node in ast.walk(ast.parse(package.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and dotted[2] in [alias.name for alias in node.names]:
-            return _place([*node.module.split("."), dotted[2]])
-    return None
+    return _place(_source(package).imported.get(dotted[2]))
 
 
 def _data(statement):

@@ -58,10 +58,13 @@ def only_what_is_new_is_collected():
 
 
 @pytest.fixture(scope="session", autouse=not ON_JAX)
-def graphs_are_traced_once():
-    """On TensorFlow tracing is most of the time of the tests."""
+def graphs_are_made_fast():
+    """On TensorFlow the time of the tests goes into graphs, most of which run a few steps only."""
+    import tensorflow as tf
+
     from tracing import traced_once
 
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     with traced_once():
         yield
 

@@ -85,10 +85,10 @@ def installed(tmp_path_factory):
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder)]
     subprocess.run([*command, str(paths.PACKAGE.parent)], check=True)
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv")
     executable = folder / "venv" / "bin" / "python"
-    command = [str(executable), "-m", "pip", "install", "-q", "--no-deps", str(wheel)]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "pip", "--python", str(executable), "install", "-q"]
+    subprocess.run([*command, "--no-deps", str(wheel)], check=True)
     where = "import site; print(site.getsitepackages()[0])"
     site = Path(python(where, executable=executable).stdout.strip())
     dependencies = Path(python("import keras; print(keras.__file__)").stdout.strip()).parents[1]
@@ -119,11 +119,11 @@ def test_recipes_and_data_travel_with_the_wheel(installed):
 
     listed = run("list").stdout
     assert "stateful_lstm" in listed and "mc_dropout" in listed
-    done = run("run", "stateful_lstm", "--epochs", "1", "--samples", "200")
+    done = run("run", "conv_lstm", "--epochs", "1", "--samples", "200")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert str(site) in run("show", "stateful_lstm").stdout
-    assert list((folder / "runs" / "stateful_lstm").glob("*/report.json"))
+    assert str(site) in run("show", "conv_lstm").stdout
+    assert list((folder / "runs" / "conv_lstm").glob("*/report.json"))
     assert "index` renews the pages of a checkout" in run("index").stderr
     checked = run("check", "bidirectional", "--exact")
     assert checked.returncode == 0, checked.stderr
@@ -131,7 +131,7 @@ def test_recipes_and_data_travel_with_the_wheel(installed):
 
 
 def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path):
-    path = paths.recipes_folder() / "recurrent" / "stateful_lstm.py"
+    path = paths.recipes_folder() / "recurrent" / "conv_lstm.py"
     done = subprocess.run(
         [sys.executable, path, "--epochs", "1", "--samples", "200"],
         cwd=tmp_path,
@@ -139,4 +139,4 @@ def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path):
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "(baseline)" in done.stdout and list(tmp_path.glob("runs/stateful_lstm/*/report.md"))
+    assert "(baseline)" in done.stdout and list(tmp_path.glob("runs/conv_lstm/*/report.md"))

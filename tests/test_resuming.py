@@ -66,7 +66,7 @@ def run(epochs: int = 6, seed: int = 0) -> Report:
         hidden = keras.layers.Dense(4 if variant == "narrow" else 8)(inputs)
         hidden = keras.layers.Dropout(0.3)(keras.layers.BatchNormalization()(hidden))
         model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
-        model.compile(keras.optimizers.Adam(0.05), "mse", run_eagerly=True)
+        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", run_eagerly=True)
         callbacks = [report.watch(variant, seed=seed)]
         stop = keras.callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True)
         options = {"batch_size": 8, "verbose": 0}

@@ -8,7 +8,7 @@ import keras
 
 @contextlib.contextmanager
 def traced_once():
-    """Lets `fit` make all variables of optimizer and metrics before the first batch.
+    """Lets `fit` make all variables of optimizer, loss and metrics before the first batch.
 
     TensorFlow traces the graph of training a second time if the first trace made variables, and
     Keras leaves these to it. Numbers stay as they are.
@@ -30,18 +30,17 @@ def traced_once():
 
 def make_variables(model, y):
     """Does so for a functional model, and targets in the structure of its outputs."""
-    metrics = getattr(model, "_compile_metrics", None)
     if not hasattr(model, "outputs") or model.optimizer is None:
         return
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    arrays = all(hasattr(part, "dtype") for part in keras.tree.flatten(y))
-    if metrics is None or metrics.built or not arrays:
-        return
     output = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(AttributeError, TypeError, ValueError):
         keras.tree.assert_same_structure(y, output)
-        metrics.build(keras.tree.map_structure(symbol, y), output)
+        targets = keras.tree.map_structure(symbol, y)
+        for part in (model._compile_loss, model._compile_metrics):
+            if part is not None and not part.built:
+                part.build(targets, output)
 
 
 def symbol(array):
