@@ -62,10 +62,10 @@ def graphs_are_made_fast():
     """On TensorFlow the time of the tests goes into graphs, most of which run a few steps only."""
     import tensorflow as tf
 
-    from tracing import traced_once
+    from tracing import made_anywhere, traced_once
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    with traced_once():
+    with traced_once(), made_anywhere():
         yield
 
 

@@ -1,9 +1,10 @@
-"""Fits that trace their graph once."""
+"""Graphs that are made with less work."""
 
 import contextlib
 import functools
 
 import keras
+import pytest
 
 
 @contextlib.contextmanager
@@ -26,6 +27,21 @@ def traced_once():
         yield
     finally:
         trainer.fit = plain
+
+
+@contextlib.contextmanager
+def made_anywhere():
+    """Lets the operations of a graph share one place of their making.
+
+    For each one TensorFlow reads the whole stack, to name the place should the operation fail, and
+    the stack of a test is deep.
+    """
+    from tensorflow.python.util import tf_stack
+
+    place = tf_stack.extract_stack()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf_stack, "extract_stack", lambda stacklevel=1: place)
+        yield
 
 
 def make_variables(model, y):
