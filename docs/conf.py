@@ -1,4 +1,7 @@
-"""How Sphinx builds the gallery: `sphinx-build docs site`."""
+"""How Sphinx builds the gallery: `sphinx-build docs site`.
+
+`-D gallery_options="epochs=1, samples=200"` runs all recipes small, to see that pages can be made.
+"""
 
 import logging
 import os
@@ -71,7 +74,7 @@ def quiet_kernels(app, config):
 
 
 def write_pages(app, config):
-    gallery_pages.write(DOCS)
+    gallery_pages.write(DOCS, config.gallery_options)
 
 
 def spread_recipes(app, env, docnames):
@@ -84,6 +87,7 @@ def spread_recipes(app, env, docnames):
 
 
 def setup(app):
+    app.add_config_value("gallery_options", "", "env", str)
     app.connect("config-inited", quiet_kernels)
     app.connect("config-inited", write_pages)
     app.connect("env-before-read-docs", spread_recipes)

@@ -50,7 +50,8 @@ _EFFECTS = {
 OF_ENTRIES = {"holds": "confirmed", "contradicted": "no longer so"}
 ONE_RUN = """### One run
 
-The recipe with its default options and one seed, as it ran when this page was built:"""
+The recipe with {options} and one seed, as it ran when this page was built:"""
+GUARD = "cli.main(run)"
 NO_CLAIMS = "The notes name this subject, but say nothing of it that an experiment could settle."
 NOT_CHECKED = "The claims of the notes on this subject are not checked yet."
 GENERATED = ("_generated", "recipes", "families", "reference")
@@ -211,11 +212,19 @@ def notebook(recipe):
     return _numbered(book)
 
 
-def recipe_notebook(entry):
-    """The page of a recipe: its story as a notebook, between what was recorded and the claims."""
+def recipe_notebook(entry, options=""):
+    """The page of a recipe: its story as a notebook, between what was recorded and the claims.
+
+    Args:
+        entry: An `Entry`.
+        options: String, with which arguments the recipe runs. Defaults to its own options.
+    """
     book = notebook(entry.recipe)
     story = [_lowered(cell) for cell in book.cells[1:]]
-    story.insert(-1, nbformat.v4.new_markdown_cell(ONE_RUN))
+    if options:
+        story[-1].source = story[-1].source.replace(GUARD, f"run({options}).display()")
+    said = f"`{options}`" if options else "its default options"
+    story.insert(-1, nbformat.v4.new_markdown_cell(ONE_RUN.format(options=said)))
     before = "\n\n".join([_head(entry), _results(entry), "## The story"])
     book.cells = [
         nbformat.v4.new_markdown_cell(before),
@@ -523,12 +532,13 @@ def about_family(text):
 # ---- writing
 
 
-def pages(every, readmes):
+def pages(every, readmes, options=""):
     """Every generated page and fragment.
 
     Args:
         every: List of `Entry`.
         readmes: Dictionary from family to the text of its README.
+        options: As of `recipe_notebook`.
 
     Returns:
         Dictionary from path, relative to the documentation, to text.
@@ -546,23 +556,24 @@ def pages(every, readmes):
         members = [entry for entry in every if entry.recipe.family == family]
         found[f"families/{family}.md"] = family_page(text, members)
     for entry in every:
-        found[f"recipes/{entry.name}.ipynb"] = nbformat.writes(recipe_notebook(entry))
+        found[f"recipes/{entry.name}.ipynb"] = nbformat.writes(recipe_notebook(entry, options))
         found[f"_generated/notebooks/{entry.name}.ipynb"] = nbformat.writes(notebook(entry.recipe))
     return {Path(path): text for path, text in found.items()}
 
 
-def write(docs):
+def write(docs, options=""):
     """Writes every page that has changed, and removes those of recipes that are gone.
 
     Args:
         docs: `pathlib.Path` of the documentation.
+        options: As of `recipe_notebook`.
     """
     every = entries()
     folders = {entry.recipe.family: entry.recipe.path.parent for entry in every}
     readmes = {name: (path / "README.md").read_text() for name, path in folders.items()}
     prose = (paths.PACKAGE.parent / "README.md").read_text(encoding="utf-8")
     prose += "".join(entry.recipe.fields.get("Uses", "") for entry in every)
-    texts = pages(every, readmes) | reference_pages.texts(paths.PACKAGE, prose)
+    texts = pages(every, readmes, options) | reference_pages.texts(paths.PACKAGE, prose)
     wanted = {docs / path: text.encode() for path, text in texts.items()}
     for entry in every:
         for name in entry.results["figures"] if entry.results else []:

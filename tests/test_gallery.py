@@ -178,6 +178,15 @@ def _is_text(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
+def test_a_page_runs_its_recipe_with_its_own_options_or_with_others():
+    entry = gallery_pages.Entry(RECIPES[0], results.read(RECIPES[0]))
+    *_, said, run, _ = gallery_pages.recipe_notebook(entry).cells
+    assert "its default options" in said.source and run.source.endswith("cli.main(run)")
+    *_, said, run, _ = gallery_pages.recipe_notebook(entry, "epochs=1, samples=200").cells
+    assert "`epochs=1, samples=200` and one seed" in said.source
+    assert run.source.endswith("run(epochs=1, samples=200).display()")
+
+
 def test_the_source_of_a_check_is_shown_with_its_decorator(tmp_path):
     path = tmp_path / "topic.py"
     path.write_text(
