@@ -56,7 +56,7 @@ def fingerprint(path, roots=None):
     for file in sorted(sources, key=lambda file: (file != path, str(file))):
         for name, statements in sources[file].statements.items():
             for statement in statements if (file, name) in reached else []:
-                digest.update(ast.dump(_without_docstrings(statement)).encode())
+                digest.update(ast.dump(statement).encode())
                 digest.update(_data(statement).encode())
     return digest.hexdigest()[:16]
 
@@ -75,10 +75,10 @@ class _Source:
 
     def __init__(self, path, text):
         self.path = path
-        tree = ast.parse(text)
+        tree = _without_texts(ast.parse(text))
         self.statements, self.imported, self.story = {}, {}, None
         for number, statement in enumerate(tree.body):
-            if not isinstance(statement, ast.Import | ast.ImportFrom) and not _is_text(statement):
+            if not isinstance(statement, ast.Import | ast.ImportFrom):
                 for name in _defined(statement) or [f"statement {number}"]:
                     self.statements.setdefault(name, []).append(statement)
             if isinstance(statement, ast.Assign) and "claims.story" in ast.unparse(statement):
@@ -133,7 +133,7 @@ def _data(statement):
     return "".join(sum for name, sum in sorted(checksums().items()) if name in constants)
 
 
-def _without_docstrings(tree):
+def _without_texts(tree):
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

@@ -178,8 +178,9 @@ def _is_text(node):
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def test_a_page_runs_its_recipe_with_its_own_options_or_with_others():
-    entry = gallery_pages.Entry(RECIPES[0], results.read(RECIPES[0]))
+@pytest.mark.parametrize("recipe", RECIPES, ids=NAMES)
+def test_a_page_runs_its_recipe_with_its_own_options_or_with_others(recipe):
+    entry = gallery_pages.Entry(recipe, results.read(recipe))
     *_, said, run, _ = gallery_pages.recipe_notebook(entry).cells
     assert "its default options" in said.source and run.source.endswith("cli.main(run)")
     *_, said, run, _ = gallery_pages.recipe_notebook(entry, "epochs=1, samples=200").cells

@@ -2,7 +2,10 @@
 
 import functools
 
+from dlnotes.reuse import _copy
 import keras
+
+from tracing import owner
 
 METHODS = ("fit", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch")
 
@@ -32,8 +35,7 @@ class Twins:
         self._runs.append([])
 
     def _replace(self, name, wrapped, monkeypatch):
-        trainer = next(kind for kind in keras.Model.__mro__ if name in vars(kind))
-        monkeypatch.setattr(trainer, name, wrapped(getattr(trainer, name)))
+        monkeypatch.setattr(owner(name), name, wrapped(getattr(keras.Model, name)))
 
     def _compiled(self, plain):
         @functools.wraps(plain)
@@ -77,6 +79,5 @@ def copy(source, target):
     for model in (source, target):
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-    variables, others = ([*m.variables, *m.optimizer.variables] for m in (source, target))
-    for variable, other in zip(variables, others, strict=True):
-        other.assign(variable)
+    _copy(source.variables, target.variables)
+    _copy(source.optimizer.variables, target.optimizer.variables)
