@@ -5,6 +5,10 @@ import re
 import numpy as np
 import pytest
 
+# The test processes share the cores, and TensorFlow reads this when it is imported.
+for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(threads, "1")
+
 ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 
 # `KERAS_BACKEND=jax pytest tests` runs the core, without what runs recipes and claims or is not
@@ -52,8 +56,9 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def only_what_is_new_is_collected():
-    """Each `clear_session` collects garbage: it need not look at what earlier modules left."""
+def garbage_is_collected_less_often():
+    """Graphs are many objects that stay, and what earlier modules left need not be looked at."""
+    gc.set_threshold(50_000)
     gc.collect()
     gc.freeze()
 
@@ -63,11 +68,26 @@ def graphs_are_made_fast():
     """On TensorFlow the time of the tests goes into graphs, most of which run a few steps only."""
     import tensorflow as tf
 
-    from tracing import made_anywhere, traced_once
+    from tracing import kernels_stay, made_anywhere, traced_once
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    with traced_once(), made_anywhere():
+    with traced_once(), made_anywhere(), kernels_stay():
         yield
+
+
+@pytest.fixture(scope="module", autouse=not ON_JAX)
+def kernels_go_with_their_module():
+    from tracing import drop_kernels
+
+    drop_kernels()
+
+
+@pytest.fixture(scope="session", autouse=ON_JAX)
+def programs_are_made_fast():
+    """On JAX it goes into compiling, of programs that run a few times only."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

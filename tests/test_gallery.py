@@ -61,14 +61,14 @@ CLAIMS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def every():
     """All recipes, the first one with claims."""
     found = [gallery_pages.Entry(recipe, results.read(recipe)) for recipe in RECIPES]
     return [gallery_pages.Entry(found[0].recipe, found[0].results, {"claims": CLAIMS}), *found[1:]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made(every):
     folders = {recipe.family: recipe.path.parent for recipe in RECIPES}
     readmes = {family: (path / "README.md").read_text() for family, path in folders.items()}
@@ -245,6 +245,7 @@ def test_only_what_has_changed_is_written_and_what_is_gone_is_removed(tmp_path):
 # ---- the reference
 
 
+@functools.cache
 def documented():
     readme = (ROOT / "README.md").read_text()
     texts = reference_pages.texts(paths.PACKAGE, readme).values()

@@ -13,6 +13,7 @@ import keras
 import nbformat
 import pytest
 
+from tracing import drop_kernels
 from twins import Twins
 
 RECIPES = catalogue.recipes()
@@ -89,6 +90,7 @@ def test_import_trains_nothing(recipe, monkeypatch):
 
 @each_recipe
 def test_runs_twice_alike_against_a_baseline(recipe, monkeypatch):
+    drop_kernels()
     run, twins = recipe.load().run, Twins(monkeypatch)
     first = run(**TINY)
     twins.second_run()

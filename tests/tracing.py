@@ -1,7 +1,8 @@
-"""Graphs that are made with less work."""
+"""Graphs that are made, and made ready for running, with less work."""
 
 import contextlib
 import functools
+import random
 
 import keras
 import pytest
@@ -39,6 +40,29 @@ def made_anywhere():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf_stack, "extract_stack", lambda stacklevel=1: place)
         yield
+
+
+@contextlib.contextmanager
+def kernels_stay():
+    """Lets a new seed leave the kernels of graphs alone, until `drop_kernels` is called.
+
+    TensorFlow drops them with each seed, and makes every graph ready for running again, so that the
+    kernels that count what they have drawn begin anew. Keras draws with seeds that it hands over.
+    """
+    from tensorflow.python.eager.context import Context
+
+    def set_global_seed(self, seed):
+        self._seed, self._rng = seed, random.Random(seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "_set_global_seed", set_global_seed)
+        yield
+
+
+def drop_kernels():
+    from tensorflow.python.eager.context import context
+
+    context().clear_kernel_cache()
 
 
 def owner(name):

@@ -1,10 +1,10 @@
 """A small Transformer: classifies sequences, answers for every step, or predicts the next token."""
 
 from dlnotes._keras import keras
+from dlnotes.builders._sequence_inputs import sequence_inputs
 from dlnotes.errors import InputError, check_at_least
 from dlnotes.layers.position_embedding import PositionEmbedding
 from dlnotes.layers.transformer_block import TransformerBlock
-from dlnotes.masks import step_mask
 
 POSITIONS = ("learned", "sinusoidal", "relative", None)
 
@@ -82,17 +82,9 @@ def transformer(
     >>> model.output_shape
     (None, None, 500)
     """
-    _check(input_shape, vocabulary, layers, units, positions)
-    if vocabulary is None:
-        inputs = keras.Input(input_shape, name="inputs")
-        mask = step_mask(inputs)
-        x = keras.layers.Dense(units, name="features")(inputs)
-    else:
-        inputs = keras.Input(input_shape, dtype="int32", name="inputs")
-        mask = keras.ops.not_equal(inputs, 0)
-        scale = keras.initializers.RandomNormal(stddev=units**-0.5)
-        x = keras.layers.Embedding(vocabulary, units, scale, name="tokens")(inputs)
-        x = keras.layers.Rescaling(units**0.5, name="scale")(x)
+    check_at_least(1, layers=layers, units=units)
+    inputs, mask, x = sequence_inputs(input_shape, vocabulary, units)
+    _check_positions(positions, input_shape)
     if positions in ("learned", "sinusoidal"):
         longest = input_shape[0] if positions == "learned" else None
         x = PositionEmbedding(longest, name="positions")(x)
@@ -110,15 +102,7 @@ def transformer(
     return keras.Model(inputs, keras.layers.Dense(outputs, name="outputs")(x), name=name)
 
 
-def _check(input_shape, vocabulary, layers, units, positions):
-    check_at_least(1, layers=layers, units=units)
-    if len(input_shape) != (2 if vocabulary is None else 1):
-        expected = (
-            "(steps, features), such as (64, 9); for tokens say how many there are: `vocabulary`"
-            if vocabulary is None
-            else "(steps,), such as (12,), because `vocabulary` says that the inputs are tokens"
-        )
-        raise InputError(f"`input_shape` is {tuple(input_shape)}, but must be {expected}.")
+def _check_positions(positions, input_shape):
     if positions not in POSITIONS:
         raise InputError(
             f"`positions` is {positions!r}, but must be one of {', '.join(map(repr, POSITIONS))}."

@@ -22,7 +22,9 @@ class SelectiveAttention(keras.layers.Layer):
     (Luong's local-p). Steps further away than `window` are left out; the weights of the others are
     soft attention among them, times a bell curve around the place with a standard deviation of half
     the window. Soft weights then sum to less than one, as in the paper, and the place learns
-    through the bell curve. Only the weights are local: the scores of all steps are computed.
+    through the bell curve. Places are computed in float32 under every policy: in half precision
+    they are too coarse for long sequences. Only the weights are local: the scores of all steps are
+    computed.
 
     Reference: Luong, Pham, Manning 2015, https://arxiv.org/abs/1508.04025, equations 9 and 10;
     Xu et al. 2015, https://arxiv.org/abs/1502.03044, section 4.1 (hard attention); Jang, Gu, Poole
@@ -79,7 +81,7 @@ class SelectiveAttention(keras.layers.Layer):
             )
         if self.window is not None:
             width = input_shape[0][-1]
-            options = {"use_bias": False, "dtype": self.dtype_policy}
+            options = {"use_bias": False, "dtype": "float32"}
             self.place = keras.Sequential(
                 [
                     keras.layers.Dense(width, "tanh", **options),
@@ -107,7 +109,7 @@ class SelectiveAttention(keras.layers.Layer):
         ops = keras.ops
         steps = ops.cumsum(ops.ones_like(scores[:1, :1]), axis=-1)
         length = ops.sum(ops.cast(real, "float32"), axis=-1, keepdims=True)
-        distance = steps - length * ops.cast(self.place(query), "float32")
+        distance = steps - length * self.place(query)
         near = ops.logical_and(real, ops.abs(distance) <= self.window)
         return _masked(scores, near) - distance**2 / (2 * (self.window / 2) ** 2)
 

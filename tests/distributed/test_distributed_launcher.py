@@ -49,7 +49,7 @@ import numpy as np
 
 
 # %%
-def run(epochs: int = 30, seed: int = 0, pause: float = 0.0) -> Report:
+def run(epochs: int = 8, seed: int = 0, pause: float = 0.0) -> Report:
     """Fits a line.
 
     Args:
@@ -171,7 +171,7 @@ def test_a_lost_process_ends_the_job_and_resume_goes_on(recipe, tmp_path):
     assert "written to" in out
     assert len(list(whole.glob("line/*"))) == 1
 
-    slowly = ("--pause", 0.7, "--output", broken, "--processes", 2)
+    slowly = ("--pause", 1, "--output", broken, "--processes", 2)
     with begun(recipe, *slowly) as process:
         reached = wait_for_checkpoint(broken)
         os.kill(members(process.pid)[1], signal.SIGKILL)
@@ -195,7 +195,7 @@ def test_a_lost_process_ends_the_job_and_resume_goes_on(recipe, tmp_path):
         code, _, err = end(process)
     assert code == 0, err
     np.testing.assert_array_equal(history(broken), history(whole))
-    assert len(history(whole)) == 30
+    assert len(history(whole)) == 8
 
 
 @pytest.mark.slow
