@@ -148,7 +148,11 @@ def _check_same(description, task):
 def _connected(address):
     options = [("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(address, options) as channel:
-        yield _Client(channel, address)
+        client = _Client(channel, address)
+        try:
+            yield client
+        finally:
+            client.over.set()
 
 
 class _Client:
@@ -157,6 +161,7 @@ class _Client:
     def __init__(self, channel, address):
         self.worker = self.parent = None
         self.left = math.inf
+        self.over = threading.Event()
         self._address, self._channel, self._busy = address, channel, False
         self._create = protos.get_service_grpc().OracleStub(channel).CreateTrial
 
@@ -182,17 +187,21 @@ class _Client:
         return json.loads(self._patiently(call, json.dumps(arguments).encode()))
 
     def keep_in_touch(self):
-        """Gives signs of life from now on, and ends this process when nobody hears them."""
-        threading.Thread(target=self._keep_in_touch, daemon=True).start()
+        """Gives signs of life until `over` is set, and ends this process when nobody hears them."""
+        threading.Thread(target=self._keep_in_touch, name="signs of life", daemon=True).start()
 
     def _keep_in_touch(self):
         beat = self._channel.unary_unary(f"/{SERVICE}/beat")
         request = json.dumps({"worker": self.worker}).encode()
         failing = None
-        while True:
+        while not self.over.is_set():
             try:
                 goes_on = json.loads(beat(request, timeout=PATIENCE_SECONDS / 2))["go_on"]
                 failing = None
+            except ValueError:
+                if self.over.is_set():
+                    return
+                raise
             except grpc.RpcError as error:
                 if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
                     _end(error.details())
@@ -205,7 +214,7 @@ class _Client:
             for _ in range(4):
                 if self.parent not in (None, os.getppid()):
                     os._exit(PERSON_CAN_MEND)
-                time.sleep(BEAT_SECONDS / 4)
+                self.over.wait(BEAT_SECONDS / 4)
 
     def _patiently(self, call, request):
         """Calls again until there is an answer, for a while."""

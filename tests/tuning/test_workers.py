@@ -209,6 +209,20 @@ def test_a_silent_worker_is_noticed(chosen):
     assert chief.silent(-1) == []
 
 
+def test_the_signs_of_life_end_with_the_connection(chosen, monkeypatch):
+    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.01)
+    with clients(Chief(chosen, {}), 1) as (client,):
+        before = threading.enumerate()
+        client.keep_in_touch()
+        (thread,) = (
+            one
+            for one in threading.enumerate()
+            if one.name == "signs of life" and one not in before
+        )
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
 def opened(task, folder, about, **facts):
     """A search as `tuning.search` begins it, ready to be joined."""
     chosen = []
