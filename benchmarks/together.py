@@ -87,7 +87,7 @@ def profile(name, options):
 def recipes(tiny):
     """The parts of every recipe's time, and how long its process took."""
     rows = []
-    for recipe in catalogue.recipes():
+    for recipe in catalogue.recipes()[: 2 if tiny else None]:
         begin = time.perf_counter()
         command = [sys.executable, __file__, "--profile", recipe.name, *["--tiny"] * tiny]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
