@@ -2,7 +2,7 @@
 
     python benchmarks/together.py                 the recipes, then the suite
     python benchmarks/together.py --recipes       the recipes alone
-    python benchmarks/together.py --tiny          only see that everything runs
+    python benchmarks/together.py --tiny          only see that it runs, on two recipes
 
 Each recipe runs in a process of its own. Its time is divided into the imports, the first step of
 each `fit` (TensorFlow traces the model there), the rest of all `fit` calls, predictions, and
@@ -131,7 +131,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tiny", action="store_true", help="only see that everything runs")
+    parser.add_argument("--tiny", action="store_true", help="only see that it runs")
     parser.add_argument("--recipes", action="store_true", help="leave the suite out")
     parser.add_argument("--output", type=Path, help="folder of the results")
     parser.add_argument("--profile", help=argparse.SUPPRESS)

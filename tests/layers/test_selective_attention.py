@@ -139,6 +139,19 @@ def test_mixed_precision(options, rng):
     check_mixed_precision(build, x)
 
 
+def test_half_precision_finds_the_place_in_a_long_sequence():
+    query, key = np.ones((1, 1, 2), "float32"), np.ones((1, 1000, 2), "float32")
+    exact, half = (SelectiveAttention(window=4, dtype=d) for d in ("float32", "mixed_bfloat16"))
+    weights = []
+    for layer in (exact, half):
+        layer.build([query.shape, key.shape])
+        layer.set_weights([np.full((2, 2), 0.3), np.full((2, 1), 0.6)])
+        _, found = layer([query, key], return_attention_scores=True)
+        weights.append(np.asarray(keras.ops.cast(found, "float32")))
+    assert weights[0].max() > 0.1
+    assert_equal(weights[1], weights[0], 0.01)
+
+
 def test_the_mask_of_the_queries_is_passed_on(tensors):
     inputs, real = tensors
     layer = SelectiveAttention()

@@ -414,8 +414,8 @@ def by_values(found):
 
 @pytest.mark.slow
 def test_two_workers_find_what_one_process_finds(tmp_path):
-    arguments = {"units": 3, "seconds": 0.1}
-    options = {"tuner": "random", "trials": 5}
+    arguments = {"units": 3, "seconds": 0.3}
+    options = {"tuner": "random", "trials": 8}
     about = {"source": "planted:task", "arguments": arguments}
     run = workers.several(about, 2, limit_seconds=SECONDS)
     before = processes_of(os.getpid())
@@ -423,7 +423,7 @@ def test_two_workers_find_what_one_process_finds(tmp_path):
     assert processes_of(os.getpid()) == before
     one = by_values(searched(tmp_path / "one", arguments, **options))
     two = by_values(both)
-    assert len(both.trials) == 5
+    assert len(both.trials) == 8
     assert one.keys() == two.keys()
     for values, (status, loss) in one.items():
         assert two[values][0] == status == "COMPLETED"
