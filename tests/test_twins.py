@@ -58,3 +58,32 @@ def test_equal_weights_do_not_hide_what_else_is_drawn(monkeypatch):
     first = losses()
     twins.second_run()
     assert losses() != first
+
+
+def test_a_model_that_only_predicts_has_a_twin_that_follows_its_weights(monkeypatch):
+    def predicting():
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        return model, model.predict(X, verbose=0)
+
+    twins = Twins(monkeypatch)
+    first, expected = predicting()
+    twins.second_run()
+    second, found = predicting()
+    np.testing.assert_array_equal(found, expected)
+    assert first.predict_function is not None and second.predict_function is None
+    second.set_weights([np.zeros_like(weight) for weight in second.get_weights()])
+    assert not second.predict(X, verbose=0).any()
+
+
+def test_a_state_begins_and_ends_with_its_own_model(monkeypatch):
+    def predicting():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input(batch_shape=(24, None, 3))
+        model = keras.Model(inputs, keras.layers.LSTM(2, stateful=True)(inputs))
+        return model.predict_on_batch(X[:, None])
+
+    twins = Twins(monkeypatch)
+    expected = predicting()
+    twins.second_run()
+    np.testing.assert_array_equal(predicting(), expected)

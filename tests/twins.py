@@ -2,7 +2,7 @@
 
 import functools
 
-from dlnotes.reuse import _copy
+from dlnotes.recurrent import stateful_layers
 import keras
 
 from tracing import owner
@@ -14,9 +14,10 @@ class Twins:
     """Lets the models of a second run work in the graphs of those of the first.
 
     Tracing is half the time of a small run. The second run builds, seeds and compiles models of its
-    own; each has a twin, the one that the first run compiled as the same in turn. To train or
-    predict, its variables are copied into the twin, which does the work, and then back. So the
-    second run draws all that the first one drew, except what is drawn while a graph is traced.
+    own; each has a twin, the one that the first run compiled or used as the same in turn. To train
+    or predict, the twin takes over its values and does the work, and from then on both have the
+    same variables. So the second run draws all that the first one drew, except what is drawn while
+    a graph is traced.
 
     Models that are compiled again, or whose twin has other variables, have graphs of their own.
 
@@ -48,13 +49,13 @@ class Twins:
     def _in_the_twin(self, plain):
         @functools.wraps(plain)
         def method(model, *arguments, **options):
+            if not any(contains(models, model) for models in self._runs):
+                self._runs[-1].append(model)
             twin = self._twin(model)
             if twin is None:
                 return plain(model, *arguments, **options)
-            copy(model, twin)
-            result = plain(twin, *arguments, **options)
-            copy(twin, model)
-            return result
+            share(twin, model)
+            return plain(twin, *arguments, **options)
 
         return method
 
@@ -72,12 +73,25 @@ def contains(models, model):
 
 
 def shapes(model):
-    return [variable.shape for variable in model.variables], len(model.trainable_variables)
+    return [variable.shape for variable in variables(model)], len(model.trainable_variables)
 
 
-def copy(source, target):
-    for model in (source, target):
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-    _copy(source.variables, target.variables)
-    _copy(source.optimizer.variables, target.optimizer.variables)
+def share(twin, model):
+    """Gives both the variables of the twin, with the values of the model."""
+    for one, other in zip(all_variables(twin), all_variables(model), strict=True):
+        if one._value is not other._value:
+            one.assign(other)
+            other._value = one._value
+
+
+def variables(model):
+    """Those of the model, and the states, which Keras does not count."""
+    return [*model.variables, *keras.tree.flatten([r.states for r in stateful_layers(model)])]
+
+
+def all_variables(model):
+    if not model.compiled:
+        return variables(model)
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    return [*variables(model), *model.optimizer.variables]

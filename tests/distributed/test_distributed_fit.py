@@ -45,6 +45,7 @@ def together(script, folder, backend, processes):
     """What each of the processes found."""
     ports = free_ports(processes) if processes > 1 else []
     environment = os.environ | {"KERAS_BACKEND": backend, "TF_NUM_INTRAOP_THREADS": "1"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     started = [
         subprocess.Popen(
             [sys.executable, str(script), str(folder), str(rank), *ports],
