@@ -15,7 +15,7 @@ ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 # `KERAS_BACKEND=jax pytest tests` runs the core, without what runs recipes and claims or is not
 # about Keras.
 NOT_CORE = """
-    claims distributed test_benchmarks.py test_catalogue.py test_checks.py test_claims.py
+    claims distributed test_batches.py test_benchmarks.py test_catalogue.py test_checks.py test_claims.py
     test_cli.py test_fingerprint.py test_gallery.py test_idioms.py test_migrate.py
     test_package.py test_pages.py test_recipes.py test_report.py test_searches.py test_twins.py
     tuning
@@ -75,10 +75,10 @@ def graphs_are_made_fast():
     """On TensorFlow the time of the tests goes into graphs, most of which run a few steps only."""
     import tensorflow as tf
 
-    from tracing import kernels_stay, made_anywhere, traced_once
+    from tracing import batches_are_cut, kernels_stay, made_anywhere, traced_once
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    with traced_once(), made_anywhere(), kernels_stay():
+    with traced_once(), made_anywhere(), kernels_stay(), batches_are_cut():
         yield
 
 
