@@ -15,10 +15,10 @@ ON_JAX = os.environ.get("KERAS_BACKEND") == "jax"
 # `KERAS_BACKEND=jax pytest tests` runs the core, without what runs recipes and claims or is not
 # about Keras.
 NOT_CORE = """
-    claims distributed test_batches.py test_benchmarks.py test_catalogue.py test_checks.py test_claims.py
-    test_cli.py test_fingerprint.py test_gallery.py test_idioms.py test_migrate.py
-    test_package.py test_pages.py test_recipes.py test_report.py test_searches.py test_twins.py
-    tuning
+    claims distributed test_batches.py test_benchmarks.py test_catalogue.py test_checks.py
+    test_claims.py test_cli.py test_fingerprint.py test_gallery.py test_idioms.py
+    test_migrate.py test_package.py test_pages.py test_recipes.py test_report.py
+    test_searches.py test_twins.py tuning
 """
 SCRIPTS = ["distributed/mirrored_fit.py", "distributed/shared_fits.py"]
 collect_ignore = SCRIPTS + (NOT_CORE.split() if ON_JAX else [])
