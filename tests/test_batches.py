@@ -1,5 +1,7 @@
 """Batches that are cut in the tests are those of Keras."""
 
+import inspect
+
 import keras
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 import numpy as np
@@ -17,10 +19,7 @@ def test_elements_and_static_shapes_are_those_of_keras(rows, arrays):
     adapter = ArrayDataAdapter(*(x, ROWS[:rows], ROWS[:rows, 1])[:arrays], batch_size=3)
     with batches_are_cut():
         cut = adapter.get_tf_dataset()
-        plain = ArrayDataAdapter.get_tf_dataset.__wrapped__
-        while hasattr(plain, "__wrapped__"):
-            plain = plain.__wrapped__
-    of_keras = plain(adapter)
+        of_keras = inspect.unwrap(ArrayDataAdapter.get_tf_dataset)(adapter)
     assert cut.element_spec == of_keras.element_spec
     assert type(cut) is not type(of_keras)
     for one, other in zip(cut, of_keras, strict=True):
