@@ -1,5 +1,6 @@
 """What a result was made with: versions and machine."""
 
+import functools
 import importlib.metadata
 import os
 from pathlib import Path
@@ -27,12 +28,15 @@ def versions():
     """
     found = {"python": platform.python_version()}
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    for name in dict.fromkeys([*PACKAGES, backend]):
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return found | {name: _version(name) for name in dict.fromkeys([*PACKAGES, backend])}
+
+
+@functools.cache
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def machine():

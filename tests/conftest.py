@@ -75,10 +75,16 @@ def graphs_are_made_fast():
     """On TensorFlow the time of the tests goes into graphs, most of which run a few steps only."""
     import tensorflow as tf
 
-    from tracing import batches_are_cut, kernels_stay, made_anywhere, traced_once
+    import tracing
 
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    with traced_once(), made_anywhere(), kernels_stay(), batches_are_cut():
+    with (
+        tracing.traced_once(),
+        tracing.made_anywhere(),
+        tracing.kernels_stay(),
+        tracing.variables_share_kernels(),
+        tracing.batches_are_cut(),
+    ):
         yield
 
 

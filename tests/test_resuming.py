@@ -69,7 +69,7 @@ def run(epochs: int = 6, seed: int = 0) -> Report:
         model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse", run_eagerly=True)
         callbacks = [report.watch(variant, seed=seed)]
         stop = keras.callbacks.EarlyStopping("loss", patience=3, restore_best_weights=True)
-        options = {"batch_size": 8, "verbose": 0}
+        options = {"batch_size": 12, "verbose": 0}
         model.fit(x, x[:, :1], epochs=epochs, callbacks=[*callbacks, stop, Fail()], **options)
         pairs = ((x, x[:, :1]) for _ in range(2))
         model.fit(pairs, steps_per_epoch=1, epochs=2, verbose=0)

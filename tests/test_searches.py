@@ -55,7 +55,7 @@ def same(one, other):
 
 def trial(task, values):
     """The prepared parts, the model and the arguments of fit for some values; the space."""
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(values)

@@ -47,7 +47,7 @@ def made_anywhere():
 
 @contextlib.contextmanager
 def kernels_stay():
-    """Lets a new seed leave the kernels of graphs alone, until `drop_kernels` is called.
+    """Lets a new seed and a cleared session leave kernels alone, until `drop_kernels` is called.
 
     TensorFlow drops them with each seed, and makes every graph ready for running again, so that the
     kernels that count what they have drawn begin anew. Keras draws with seeds that it hands over.
@@ -59,13 +59,32 @@ def kernels_stay():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Context, "_set_global_seed", set_global_seed)
+        patch.setattr(Context, "clear_kernel_cache", lambda self: None)
         yield
 
 
 def drop_kernels():
+    from tensorflow.python import pywrap_tfe
     from tensorflow.python.eager.context import context
 
-    context().clear_kernel_cache()
+    context().ensure_initialized()
+    pywrap_tfe.TFE_ContextClearCaches(context()._handle)
+
+
+@contextlib.contextmanager
+def variables_share_kernels():
+    """Lets the kernel that makes variables know none of their names, and so be made once."""
+    from tensorflow.python.ops import gen_resource_variable_ops
+
+    plain = gen_resource_variable_ops.var_handle_op
+
+    @functools.wraps(plain)
+    def var_handle_op(*arguments, debug_name="", **options):
+        return plain(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gen_resource_variable_ops, "var_handle_op", var_handle_op)
+        yield
 
 
 @contextlib.contextmanager

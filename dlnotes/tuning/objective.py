@@ -1,5 +1,6 @@
 """What to search for, with the direction that the metric itself states."""
 
+import functools
 import inspect
 import re
 
@@ -121,6 +122,7 @@ def _direction_of_name(name):
     )
 
 
+@functools.cache
 def _directions():
     """The direction of everything that Keras logs by itself, by its name in the history."""
     directions = {}
