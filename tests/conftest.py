@@ -100,7 +100,11 @@ def programs_are_made_fast():
     """On JAX it goes into compiling, of programs that run a few times only."""
     import jax
 
+    import tracing
+
     jax.config.update("jax_disable_most_optimizations", True)
+    with tracing.eager_models_are_compiled():
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The package as a user gets it: quiet, lazy, and whole in a wheel."""
 
+import importlib.util
 import os
 from pathlib import Path
+import runpy
 import subprocess
 import sys
 import venv
@@ -83,7 +85,7 @@ def installed(tmp_path_factory):
     subprocess.run([*command, "--no-deps", str(wheel)], check=True)
     where = "import site; print(site.getsitepackages()[0])"
     site = Path(python(where, executable=executable).stdout.strip())
-    dependencies = Path(python("import keras; print(keras.__file__)").stdout.strip()).parents[1]
+    dependencies = Path(importlib.util.find_spec("keras").origin).parents[1]
     (site / "dependencies.pth").write_text(f"{dependencies}\n")
     return folder, executable, site
 
@@ -122,13 +124,12 @@ def test_recipes_and_data_travel_with_the_wheel(installed):
     assert "bidi-concat-default" in checked.stdout and checked.stderr == ""
 
 
-def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path):
+def test_a_recipe_runs_as_a_script_from_any_folder(tmp_path, monkeypatch, capsys):
     path = paths.recipes_folder() / "recurrent" / "conv_lstm.py"
-    done = subprocess.run(
-        [sys.executable, path, "--epochs", "1", "--samples", "200"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "(baseline)" in done.stdout and list(tmp_path.glob("runs/conv_lstm/*/report.md"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path), "--epochs", "1", "--samples", "200"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    assert "(baseline)" in out and list(tmp_path.glob("runs/conv_lstm/*/report.md"))

@@ -115,6 +115,31 @@ def batches_are_cut():
         yield
 
 
+@contextlib.contextmanager
+def eager_models_are_compiled():
+    """Lets models on JAX be compiled as one that a test wants to run eagerly to save time.
+
+    On TensorFlow that saves tracing; JAX compiles each operation by itself, which takes longer.
+    """
+    from keras.src.backend.jax.trainer import JAXTrainer
+
+    def compiled(plain):
+        @functools.wraps(plain)
+        def method(self, *arguments, **options):
+            told = self._run_eagerly, self._jit_compile
+            if self._run_eagerly:
+                self._run_eagerly, self._jit_compile = False, True
+            plain(self, *arguments, **options)
+            self._run_eagerly, self._jit_compile = told
+
+        return method
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("make_train_function", "make_test_function", "make_predict_function"):
+            patch.setattr(JAXTrainer, name, compiled(getattr(JAXTrainer, name)))
+        yield
+
+
 def owner(name):
     """The class from which a model of Keras has a method."""
     return next(kind for kind in keras.Model.__mro__ if name in vars(kind))
