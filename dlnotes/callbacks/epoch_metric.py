@@ -124,6 +124,8 @@ class EpochMetric(keras.callbacks.Callback):
         batches = (data[i] for i in range(len(data))) if _is_py_dataset(data) else data
         parts = []
         for x, *truth in batches:
+            if keras.backend.backend() != "tensorflow":  # which alone reads tensors of `tf.data`
+                x = keras.tree.map_structure(np.asarray, x)
             chosen = self._one_output(model, model.predict_on_batch(x), truth)
             parts.append([np.asarray(values) for values in chosen])
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
